@@ -12,7 +12,7 @@ pub mod signer;
 
 use alloy::primitives::{Address, B256};
 use async_trait::async_trait;
-use sceau_verifier::receipt::Evidence;
+use sceau_verifier::Evidence;
 
 use self::fees::FeeQuote;
 
