@@ -37,6 +37,17 @@ pub enum Batch {
     Sealed(SealedBatch),
 }
 
+/// What waits in the open batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolFill {
+    /// Digests waiting, up to the limit asked for.
+    pub fill: u64,
+    /// When the first of them was accepted.
+    pub first_received_at: Option<OffsetDateTime>,
+    /// Database time of this answer.
+    pub now: OffsetDateTime,
+}
+
 /// The next batch to seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedBatch {
@@ -47,19 +58,22 @@ pub struct ClosedBatch {
 }
 
 impl Ledger {
-    /// Digests in the open batch, counted up to `limit`, and since when it is open.
+    /// What waits in the open batch, counted up to `limit`.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn pool_fill(&self, limit: u64) -> Result<(u64, OffsetDateTime)> {
+    pub async fn pool_fill(&self, limit: u64) -> Result<PoolFill> {
+        // Rows of one batch lie in the index in the order of their place in the table, which is that of their arrival.
         let row = sqlx::query!(
-            r#"select b.opened_at, (select count(*) from (select from proofs p where p.batch = b.number limit $1) counted) as "fill!"
+            r#"select (select count(*) from (select from proofs p where p.batch = b.number limit $1) counted) as "fill!",
+                 (select p.received_at from proofs p where p.batch = b.number limit 1) as first_received_at,
+                 clock_timestamp() as "now!"
                from batches b where b.state = 'open'"#,
             stored(limit)
         )
         .fetch_one(self.pool())
         .await?;
-        Ok((natural(row.fill, "fill of the pool")?, row.opened_at))
+        Ok(PoolFill { fill: natural(row.fill, "fill of the pool")?, first_received_at: row.first_received_at, now: row.now })
     }
 
     /// Closes the open batch and opens the next; answers the closed number, `None` when the pool is empty.

@@ -9,7 +9,7 @@ use super::{Ledger, LedgerError, Result};
 
 /// A piece of work held for a while. Whoever writes under it passes it to [`Lease::check`] in the same transaction:
 /// an instance that slept past the expiry finds the token moved and changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     name: String,
     holder: Uuid,
