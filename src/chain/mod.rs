@@ -127,10 +127,16 @@ pub enum ChainError {
         /// The node's chain id.
         found: u64,
     },
+    /// There is no contract at the registry's address.
+    #[error("no contract at the registry's address {registry}")]
+    NoRegistry {
+        /// The configured address.
+        registry: Address,
+    },
 }
 
 /// One registry on one chain, as the pipeline sees it. Every call answers or fails within a bounded time (10 s by
-/// default) and may be repeated at will.
+/// default for each exchange with the node) and may be repeated at will.
 #[async_trait]
 pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Which registry on which chain.
