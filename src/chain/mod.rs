@@ -161,6 +161,9 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Hash of the code at the registry's address at `latest`; `None` where there is no code.
     async fn code_hash(&self) -> Result<Option<B256>, ChainError>;
 
+    /// The number the registry starts with.
+    async fn first_number(&self) -> Result<u64, ChainError>;
+
     /// Number of the registry's newest anchor at `latest` (its first number minus one when it has none).
     async fn last_number(&self) -> Result<u64, ChainError>;
 

@@ -154,6 +154,11 @@ impl Chain for Evm {
         Ok((!code.is_empty()).then(|| keccak256(&code)))
     }
 
+    async fn first_number(&self) -> Result<u64, ChainError> {
+        let returned = self.read(AnchorRegistry::firstNumberCall {}).await?;
+        AnchorRegistry::firstNumberCall::abi_decode_returns_validate(&returned).map_err(|e| self.not_the_registry(&e))
+    }
+
     async fn last_number(&self) -> Result<u64, ChainError> {
         let returned = self.read(AnchorRegistry::lastNumberCall {}).await?;
         AnchorRegistry::lastNumberCall::abi_decode_returns_validate(&returned).map_err(|e| self.not_the_registry(&e))
