@@ -26,7 +26,9 @@ pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut 
                 let again_in = pause.as_secs_f32();
                 match error {
                     StepError::Halt(_) => tracing::error!(step = name, %error, again_in, "needs an operator"),
-                    StepError::Ledger(ref ledger) if ledger.is_transient() => tracing::warn!(step = name, %error, again_in, "trying again"),
+                    StepError::Ledger(ref ledger) if ledger.is_transient() => {
+                        tracing::warn!(step = name, %error, again_in, "trying again")
+                    }
                     StepError::Chain(_) => tracing::warn!(step = name, %error, again_in, "trying again"),
                     _ => tracing::error!(step = name, %error, again_in, "trying again"),
                 }
