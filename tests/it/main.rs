@@ -3,4 +3,5 @@
 mod child;
 mod ledger;
 mod local_stack;
+mod pipeline;
 mod support;
