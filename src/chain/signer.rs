@@ -314,7 +314,8 @@ mod tests {
     async fn every_field_is_compared() {
         let wallet = local();
         let asked = anchor().unsigned();
-        let changes: [(&str, fn(&mut TxEip1559)); 9] = [
+        type Change = fn(&mut TxEip1559);
+        let changes: [(&str, Change); 9] = [
             ("chain id", |t| t.chain_id += 1),
             ("nonce", |t| t.nonce += 1),
             ("gas limit", |t| t.gas_limit += 1),
