@@ -1,63 +1,14 @@
 //! Endpoints that are gone, hang, lie, or speak another dialect.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
-use axum::body::Bytes;
-use axum::http::StatusCode;
 use sceau::chain::evm::Evm;
-use sceau::chain::{Block, Chain, ChainError, Record, Target};
+use sceau::chain::{Block, Chain, ChainError, Record};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-const TARGET: Target = Target { chain_id: 5, registry: Address::repeat_byte(0xee) };
-
-/// What a scripted node says to one call.
-enum Says {
-    Result(Value),
-    Error(i64, &'static str),
-    /// Status and body as they are.
-    Raw(u16, String),
-    /// A JSON-RPC body under another status, the right id filled in.
-    Status(u16, Value),
-}
-
-type Script = dyn Fn(&str, &Value) -> Says + Send + Sync;
-
-/// Serves a script on a free loopback port; ends with the test's runtime.
-async fn scripted(script: impl Fn(&str, &Value) -> Says + Send + Sync + 'static) -> Evm {
-    let script: Arc<Script> = Arc::new(script);
-    let answer = move |body: Bytes| {
-        let script = script.clone();
-        async move {
-            let request: Value = serde_json::from_slice(&body).expect("a request");
-            let mut body = json!({ "jsonrpc": "2.0", "id": request["id"] });
-            let status = match script(request["method"].as_str().expect("a method"), &request["params"]) {
-                Says::Result(value) => {
-                    body["result"] = value;
-                    200
-                }
-                Says::Error(code, message) => {
-                    body["error"] = json!({ "code": code, "message": message });
-                    200
-                }
-                Says::Raw(status, text) => return (StatusCode::from_u16(status).expect("a status"), text),
-                Says::Status(status, error) => {
-                    body["error"] = error;
-                    status
-                }
-            };
-            (StatusCode::from_u16(status).expect("a status"), body.to_string())
-        }
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/v3/0123456789abcdef", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        axum::serve(listener, axum::Router::new().fallback(axum::routing::post(answer))).await.expect("serves");
-    });
-    Evm::connect(&url, TARGET).expect("a URL")
-}
+use crate::scripted::{Says, TARGET, scripted};
 
 fn block(number: u64, hash: u8) -> Value {
     json!({

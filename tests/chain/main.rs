@@ -3,5 +3,7 @@
 mod anchoring;
 mod endpoints;
 mod evidence;
+mod lies;
 mod node;
+mod scripted;
 mod sending;
