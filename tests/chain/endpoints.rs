@@ -242,3 +242,21 @@ async fn a_node_that_answers_another_hash_is_not_believed() {
     let evm = scripted(|_, _| Says::Result(json!(B256::repeat_byte(1)))).await;
     assert!(matches!(evm.send(&[2, 1]).await, Err(ChainError::Garbage(_))));
 }
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let location = format!("http://{}/", other.local_addr().expect("an address"));
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("accepted");
+        let _request = socket.read(&mut [0; 4096]).await;
+        let head = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("written");
+    });
+    let evm = Evm::connect_within(&url, TARGET, Duration::from_secs(2)).expect("a URL");
+    let error = evm.send(&[2]).await.expect_err("nobody else is told");
+    assert!(matches!(error, ChainError::Unreachable(ref why) if why.contains("307")), "{error}");
+}
