@@ -1,12 +1,13 @@
 //! A node that bends what it says about a block: no evidence comes of it, and honest quirks do no harm.
 
 use alloy::primitives::B256;
+use sceau::chain::deploy::{DeployError, deploy};
 use sceau::chain::{Chain, Inclusion};
 use sceau_verifier::receipt::Evidence;
 use serde_json::{Value, json};
 
-use crate::node::Stage;
-use crate::scripted::{Says, relayed};
+use crate::node::{Stage, plan, wallet};
+use crate::scripted::{Says, relay, relayed};
 
 const ROOT: B256 = B256::repeat_byte(1);
 
@@ -140,4 +141,29 @@ async fn a_neighbour_of_an_unknown_type_is_taken_raw() {
     .await;
     let error = evm.evidence(ROOT, &inclusion).await.expect_err("refused").to_string();
     assert!(error.contains("does not have that hash when encoded"), "{error}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_fails_on_chain_is_no_deployment() {
+    let stage = Stage::set(1).await;
+    // Enough to begin, not enough to store the code.
+    let url = relay(&stage, |method, _, result| {
+        if method == "eth_estimateGas" {
+            *result = json!("0x493e0");
+        }
+        None
+    })
+    .await;
+    let error = deploy(&url, &wallet(0), &plan(1)).await.expect_err("out of gas");
+    assert!(matches!(error, DeployError::Reverted(_)), "{error}");
+
+    let url = relay(&stage, |method, _, result| {
+        if method == "eth_getCode" {
+            *result = json!("0x6001");
+        }
+        None
+    })
+    .await;
+    let error = deploy(&url, &wallet(0), &plan(1)).await.expect_err("other code");
+    assert!(matches!(error, DeployError::OtherCode { .. }), "{error}");
 }

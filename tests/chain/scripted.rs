@@ -65,10 +65,15 @@ pub async fn scripted(script: impl Fn(&str, &Value) -> Says + Send + Sync + 'sta
 /// The stage's node with its answers edited: `edit` gets method, parameters and the true result, and says another
 /// answer or `None` for the (changed) result.
 pub async fn relayed(stage: &Stage, edit: impl Fn(&str, &Value, &mut Value) -> Option<Says> + Send + Sync + 'static) -> Evm {
+    Evm::connect(&relay(stage, edit).await, stage.evm.target().clone()).expect("a URL")
+}
+
+/// The address of [`relayed`].
+pub async fn relay(stage: &Stage, edit: impl Fn(&str, &Value, &mut Value) -> Option<Says> + Send + Sync + 'static) -> String {
     let upstream = stage.anvil.url.clone();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let edit = Arc::new(edit);
-    let url = serve(move |request| {
+    serve(move |request| {
         let (upstream, client, edit) = (upstream.clone(), client.clone(), edit.clone());
         async move {
             let response = client.post(upstream).json(&request).send().await.expect("answered");
@@ -77,6 +82,5 @@ pub async fn relayed(stage: &Stage, edit: impl Fn(&str, &Value, &mut Value) -> O
             edit(method, &request["params"], &mut response["result"]).unwrap_or_else(|| Says::Result(response["result"].take()))
         }
     })
-    .await;
-    Evm::connect(&url, stage.evm.target().clone()).expect("a URL")
+    .await
 }
