@@ -127,8 +127,11 @@ async fn a_neighbour_of_an_unknown_type_is_taken_raw() {
     for refused in [true, false] {
         let evm = relayed(&stage, move |method, _, result| {
             disguise(method, result);
-            (method == "eth_getRawTransactionByHash")
-                .then(|| if refused { Says::Error(-32601, "method not found") } else { Says::Result(Value::Null) })
+            (method == "eth_getRawTransactionByHash").then_some(if refused {
+                Says::Error(-32601, "method not found")
+            } else {
+                Says::Result(Value::Null)
+            })
         })
         .await;
         let error = evm.evidence(ROOT, &inclusion).await.expect_err("refused").to_string();
