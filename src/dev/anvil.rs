@@ -93,7 +93,7 @@ pub async fn start(options: Options<'_>, progress: Progress<'_>) -> Result<Anvil
         let _ = ring::default_provider().install_default();
     }
     let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
-    let child = Child::spawn(spec(program, &data, &options))?;
+    let child = Child::spawn(spec(program, &data, &options)).await?;
     let answer = async {
         loop {
             let port = options.port.or_else(|| announced_port(child.log()));

@@ -127,7 +127,12 @@ async fn each_test_has_a_database_of_its_own_and_leaves_none() {
     assert_eq!(row.get::<Option<String>, _>(0), None);
     let name = one.name.clone();
     drop(one);
-    tokio::time::sleep(Duration::ZERO).await;
-    let row = sqlx::query("SELECT count(*) FROM pg_database WHERE datname = $1").bind(name).fetch_one(&two.pool).await.unwrap();
-    assert_eq!(row.get::<i64, _>(0), 0);
+    for _ in 0..600 {
+        let query = sqlx::query("SELECT count(*) FROM pg_database WHERE datname = $1").bind(&name);
+        if query.fetch_one(&two.pool).await.unwrap().get::<i64, _>(0) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{name} is still there");
 }
