@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sceau::dev::child::{Child, Spec, StopSignal};
 
-use crate::support::process::{alive, eventually, signal};
+use crate::support::process::{alive, eventually, process_group, signal};
 
 const OWNER: &str = "SCEAU_TEST_OWNER_FOLDER";
 
@@ -65,6 +65,14 @@ async fn nothing_of_our_environment_reaches_it() {
     child.wait().await;
     let log = std::fs::read_to_string(child.log()).unwrap();
     assert!(log.contains("GIVEN=yes") && !log.contains("CARGO"), "{log}");
+}
+
+#[tokio::test]
+async fn a_terminal_interrupts_us_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Child::spawn(shell(folder.path(), "while :; do sleep 0.05; done")).await.unwrap();
+    assert_ne!(process_group(child.pid()), process_group(std::process::id()));
+    child.stop(Duration::from_secs(20)).await;
 }
 
 /// Not a test by itself: the process that [`it_ends_with_a_killed_owner`] kills.

@@ -119,6 +119,15 @@ pub async fn start(options: Options<'_>, progress: Progress<'_>) -> Result<Postg
     })
 }
 
+/// The folder of the pinned npm package's `initdb` and `postgres`, installed when missing: what [`start`] uses where the
+/// system has none, and a way to ask for the newest version where it has an older one.
+///
+/// # Errors
+/// When it cannot be installed, or does not run on this machine.
+pub async fn pinned_binaries(progress: Progress<'_>) -> Result<PathBuf> {
+    Ok(binaries::from_npm(progress).await?.folder)
+}
+
 async fn binaries_for(cluster: &Path, options: &Options<'_>, progress: Progress<'_>) -> Result<Binaries> {
     let made_by = match std::fs::read_to_string(cluster.join("PG_VERSION")) {
         Ok(text) => Some(text.trim().parse::<u32>().with_context(|| format!("{} is damaged", cluster.display()))?),

@@ -59,6 +59,11 @@ fn a_client_accepts_it_for_this_machine_only() {
     let other = tempfile::tempdir().unwrap();
     let other = ensure(other.path(), &SystemClock).unwrap();
     handshake(&files, &other.ca, "localhost").unwrap_err();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&files.ca).unwrap()).unwrap();
+    let constraints = roots.roots[0].name_constraints.as_deref().expect("an authority for this machine's names only");
+    assert!(constraints.windows(9).any(|bytes| bytes == b"localhost"));
 }
 
 #[test]
