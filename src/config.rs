@@ -1,1 +1,192 @@
-//! config
+//! Settings: a TOML file, then environment variables `SCEAU_…` (nested names joined by `__`), the latter winning.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Everything `sceau serve` needs to know.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Postgres URL.
+    pub database_url: SecretString,
+    /// Connections to Postgres at most.
+    #[serde(default = "default_connections")]
+    pub database_connections: u32,
+    /// Names this deployment in every batch header: 1 to 100 of `A-Z a-z 0-9 . _ : / -`. Never change it.
+    pub origin: String,
+    /// Where partners connect.
+    pub http: Http,
+    /// Tokens and secrets.
+    pub auth: Auth,
+    /// When the pool is sealed.
+    #[serde(default)]
+    pub seal: Seal,
+    /// Where batches are anchored. May be empty: then batches are sealed and wait.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+}
+
+/// The listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Address and port.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The address partners use, without a slash at the end; links in answers start with it.
+    pub public_url: String,
+    /// Certificate and key. Without it `plain` must say so.
+    pub tls: Option<Tls>,
+    /// Serve plain HTTP, for running behind a proxy that speaks TLS.
+    #[serde(default)]
+    pub plain: bool,
+}
+
+/// Certificate chain and private key, PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// How clients prove who they are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Ed25519 private key (PKCS#8 PEM) that signs access tokens; the same on all instances.
+    pub token_key: PathBuf,
+    /// File with the key under which consumer secrets are hashed: 32 bytes as 64 hex digits. Without it no stored
+    /// secret can be checked: keep a copy.
+    pub pepper: PathBuf,
+    /// Life of an access token, seconds.
+    #[serde(default = "default_token_life")]
+    pub token_life: u64,
+}
+
+/// When the pool is sealed: by the clock or by its size, whichever comes first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seal {
+    /// Cron expression with seconds, UTC.
+    pub schedule: String,
+    /// Seal as soon as so many digests wait.
+    pub threshold: u64,
+    /// A proof is promised to be anchored so many seconds after the seal its schedule gives it.
+    pub allowance: u64,
+}
+
+impl Default for Seal {
+    fn default() -> Self {
+        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800 }
+    }
+}
+
+/// One registry on one chain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// JSON-RPC endpoint.
+    pub rpc_url: String,
+    /// EIP-155 chain id the endpoint must serve.
+    pub chain_id: u64,
+    /// Address of the `AnchorRegistry`, `0x` and 40 hex digits.
+    pub registry: String,
+    /// The publisher's key.
+    pub signer: Signer,
+    /// When a block counts as final. Without it the chain's own `finalized` tag decides.
+    pub depth: Option<u64>,
+    /// Never offer more than this, gwei per gas.
+    #[serde(default = "default_max_fee")]
+    pub max_fee_gwei: u64,
+    /// Offer more after waiting so many seconds.
+    #[serde(default = "default_bump_after")]
+    pub bump_after: u64,
+    /// Time-out of one call, seconds.
+    #[serde(default = "default_rpc_timeout")]
+    pub timeout: u64,
+}
+
+impl Target {
+    /// Time-out of one call.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// Where the publisher's key comes from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Signer {
+    /// The name of an environment variable with the key in hex. For development.
+    Env(String),
+    /// A file with the key in hex. For development.
+    KeyFile(PathBuf),
+    /// An encrypted keystore (web3 secret storage) and a file with its password.
+    Keystore {
+        /// The keystore.
+        path: PathBuf,
+        /// A file that holds the password.
+        password_file: PathBuf,
+    },
+}
+
+fn default_connections() -> u32 {
+    20
+}
+fn default_listen() -> SocketAddr {
+    ([0, 0, 0, 0], 42_000).into()
+}
+fn default_token_life() -> u64 {
+    600
+}
+fn default_max_fee() -> u64 {
+    200
+}
+fn default_bump_after() -> u64 {
+    60
+}
+fn default_rpc_timeout() -> u64 {
+    10
+}
+
+impl Config {
+    /// Reads `file` (which must exist when given) and the environment.
+    ///
+    /// # Errors
+    /// Names the setting that is missing, unknown or malformed, and where it came from.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut figment = Figment::new();
+        if let Some(file) = file {
+            anyhow::ensure!(file.is_file(), "{}: no such settings file", file.display());
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed("SCEAU_").split("__").ignore(&["config", "postgres_bin", "anvil_bin", "home"]))
+            .extract()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.http.tls.is_some() != self.http.plain,
+            "http: give tls.cert and tls.key, or set plain = true to serve behind a proxy that speaks TLS (not both)"
+        );
+        let origin_ok = (1..=100).contains(&self.origin.len())
+            && self.origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte));
+        anyhow::ensure!(origin_ok, "origin: 1 to 100 of A-Z a-z 0-9 . _ : / - are allowed, not {:?}", self.origin);
+        anyhow::ensure!(self.seal.threshold >= 1, "seal.threshold: must be at least 1");
+        anyhow::ensure!(!self.http.public_url.ends_with('/'), "http.public_url: must not end in a slash");
+        Ok(())
+    }
+}

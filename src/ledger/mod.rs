@@ -1,1 +1,207 @@
-//! ledger
+//! All SQL of Sceau: one file a table or two, record types beside their queries.
+//!
+//! What is acknowledged is committed here first. Every change of state names the state it expects in its `WHERE`
+//! clause and must change exactly one row, so that two instances that both believe it is their turn cannot both win.
+
+pub mod accounts;
+pub mod anchors;
+pub mod attempts;
+pub mod batches;
+pub mod entries;
+pub mod intake;
+pub mod leases;
+pub mod proofs;
+pub mod targets;
+pub mod tiles;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor};
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database failed or refused.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migrating the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row was not in the state the caller expected: somebody else moved it first. Nothing was changed.
+    #[error("{what} is not in the expected state; somebody else moved it first")]
+    Moved {
+        /// What the row is.
+        what: &'static str,
+    },
+    /// The lease was taken over by another instance. Nothing was changed.
+    #[error("lease \"{name}\" was taken over by another instance")]
+    LeaseLost {
+        /// The lease's name.
+        name: String,
+    },
+    /// Stored data that cannot be: changed behind our back or damaged.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The server would lose acknowledged proofs in a crash.
+    #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
+    NotDurable {
+        /// Name of the server setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl LedgerError {
+    /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+            }),
+            _ => false,
+        }
+    }
+}
+
+/// Result of a ledger call.
+pub type Result<T> = std::result::Result<T, LedgerError>;
+
+/// The database, as everything else sees it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pool: PgPool,
+}
+
+impl Ledger {
+    /// Connects lazily through a pool of at most `max_connections`.
+    ///
+    /// # Errors
+    /// When `url` is not a Postgres URL.
+    pub fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        let options = url
+            .parse::<PgConnectOptions>()?
+            .application_name("sceau")
+            .options([("idle_in_transaction_session_timeout", "15s"), ("statement_timeout", "0"), ("timezone", "UTC")])
+            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
+        let pool = guarded(PgPoolOptions::new())
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
+    #[must_use]
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for the rooms of this module.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or holds a schema this version does not know.
+    pub async fn migrate(&self) -> Result<()> {
+        Ok(sqlx::migrate!().run(&self.pool).await?)
+    }
+
+    /// Fails unless a commit on this server survives a crash of server and machine.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotDurable`] names the first setting that would lose acknowledged proofs.
+    pub async fn check_durability(&self) -> Result<()> {
+        let row = sqlx::query!(
+            r#"select current_setting('fsync') as "fsync!", current_setting('full_page_writes') as "full_page_writes!",
+               current_setting('synchronous_commit') as "synchronous_commit!", pg_is_in_recovery() as "standby!",
+               current_setting('data_checksums') as "checksums!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let not = |setting, value| Err(LedgerError::NotDurable { setting, value });
+        if row.fsync != "on" {
+            return not("fsync", row.fsync);
+        }
+        if row.full_page_writes != "on" {
+            return not("full_page_writes", row.full_page_writes);
+        }
+        // "local" waits for this server's disk, the others for standbys as well.
+        if !matches!(&*row.synchronous_commit, "on" | "local" | "remote_write" | "remote_apply") {
+            return not("synchronous_commit", row.synchronous_commit);
+        }
+        if row.standby {
+            return not("hot standby", "read-only".into());
+        }
+        if row.checksums != "on" {
+            tracing::warn!("data checksums are off: damage on disk will be noticed late (initdb -k turns them on)");
+        }
+        Ok(())
+    }
+
+    /// Answers when the database does.
+    ///
+    /// # Errors
+    /// When it does not within two seconds.
+    pub async fn ping(&self) -> Result<()> {
+        let ask = sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.pool);
+        tokio::time::timeout(Duration::from_secs(2), ask).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        Ok(())
+    }
+
+    /// Database time, the time all records carry.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn now(&self) -> Result<time::OffsetDateTime> {
+        Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(&self.pool).await?)
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes a pool safe against sqlx 0.9.0's `begin()`, which is not cancel-safe: dropped in flight it hands its
+/// connection back inside an open transaction, and the next borrower's acknowledged write is never committed. Rolling
+/// back before every loan costs the round trip that the default liveness test costs, and does that test's work too.
+#[must_use]
+pub fn guarded(options: PgPoolOptions) -> PgPoolOptions {
+    options.test_before_acquire(false).before_acquire(|connection, _| {
+        Box::pin(async move {
+            // Outside a transaction this is a no-op with a notice.
+            connection.execute("rollback").await?;
+            Ok(true)
+        })
+    })
+}
+
+/// Turns "exactly one row" into a result.
+fn exactly_one(rows: u64, what: &'static str) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(LedgerError::Moved { what }) }
+}
+
+/// Bytes of a fixed length as stored; another length means damage, since the schema checks it.
+fn fixed<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N]> {
+    bytes.try_into().map_err(|_| LedgerError::Damaged(format!("{what}: {} bytes where {N} belong", bytes.len())))
+}
+
+/// A count or height as stored (Postgres has no unsigned integers; the schema keeps these from being negative).
+fn natural(value: i64, what: &'static str) -> Result<u64> {
+    value.try_into().map_err(|_| LedgerError::Damaged(format!("{what} is negative: {value}")))
+}
+
+/// A count or height on its way into the database.
+///
+/// # Panics
+/// Above 2^63 − 1, which no count, height or fee of ours reaches.
+fn stored(value: u64) -> i64 {
+    value.try_into().expect("counts and heights stay below 2^63")
+}

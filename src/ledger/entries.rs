@@ -1,0 +1,155 @@
+//! Reading the entries of a closed batch, as many as there are, in the database's own bulk format.
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::PgPoolCopyExt;
+
+use super::{Ledger, LedgerError, Result};
+
+/// Bytes of an entry: digest and salt.
+const ENTRY: usize = 48;
+
+impl Ledger {
+    /// Calls `each` with every entry (`digest ‖ salt`, 48 bytes) of a closed or sealed batch, in no particular order, and
+    /// answers their number. Memory does not grow with the batch.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or answers something else than its documented binary COPY format.
+    pub async fn each_entry(&self, batch: u64, mut each: impl FnMut(&[u8; ENTRY])) -> Result<u64> {
+        let query = format!("copy (select digest, salt from proofs where batch = {batch}) to stdout (format binary)");
+        let mut stream = self.pool().copy_out_raw(&query).await?;
+        let mut parser = Parser::default();
+        while let Some(chunk) = stream.try_next().await? {
+            parser.feed(&chunk, &mut each)?;
+        }
+        parser.finish()
+    }
+}
+
+/// Splits the binary COPY format (PostgreSQL manual, COPY, "Binary Format") of two columns of 32 and 16 bytes.
+#[derive(Default)]
+struct Parser {
+    left: Vec<u8>,
+    started: bool,
+    ended: bool,
+    rows: u64,
+}
+
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+const HEADER: usize = 19;
+const ROW: usize = 2 + 4 + 32 + 4 + 16;
+
+impl Parser {
+    fn feed(&mut self, chunk: &[u8], each: &mut impl FnMut(&[u8; ENTRY])) -> Result<()> {
+        if self.left.is_empty() {
+            let used = self.split(chunk, each)?;
+            self.left.extend_from_slice(&chunk[used..]);
+        } else {
+            let mut whole = std::mem::take(&mut self.left);
+            whole.extend_from_slice(chunk);
+            let used = self.split(&whole, each)?;
+            whole.drain(..used);
+            self.left = whole;
+        }
+        Ok(())
+    }
+
+    fn split(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8; ENTRY])) -> Result<usize> {
+        let mut at = 0;
+        if !self.started {
+            if bytes.len() < HEADER {
+                return Ok(0);
+            }
+            if &bytes[..11] != SIGNATURE || bytes[11..HEADER] != [0; 8] {
+                return Err(strange("header"));
+            }
+            self.started = true;
+            at = HEADER;
+        }
+        while bytes.len() - at >= 2 {
+            if self.ended {
+                return Err(strange("data after the end"));
+            }
+            if bytes[at..at + 2] == [0xff, 0xff] {
+                self.ended = true;
+                at += 2;
+                continue;
+            }
+            let Some(row) = bytes.get(at..at + ROW) else { break };
+            if row[..6] != [0, 2, 0, 0, 0, 32] || row[38..42] != [0, 0, 0, 16] {
+                return Err(strange("row"));
+            }
+            let mut entry = [0; ENTRY];
+            entry[..32].copy_from_slice(&row[6..38]);
+            entry[32..].copy_from_slice(&row[42..]);
+            each(&entry);
+            self.rows += 1;
+            at += ROW;
+        }
+        Ok(at)
+    }
+
+    fn finish(self) -> Result<u64> {
+        if self.ended && self.left.is_empty() { Ok(self.rows) } else { Err(strange("end")) }
+    }
+}
+
+fn strange(what: &str) -> LedgerError {
+    LedgerError::Damaged(format!("unexpected {what} in COPY data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy_of(rows: u8) -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend([0; 8]);
+        for row in 0..rows {
+            bytes.extend([0, 2, 0, 0, 0, 32]);
+            bytes.extend([row; 32]);
+            bytes.extend([0, 0, 0, 16]);
+            bytes.extend([row ^ 0xff; 16]);
+        }
+        bytes.extend([0xff, 0xff]);
+        bytes
+    }
+
+    fn parse(bytes: &[u8], step: usize) -> Result<Vec<[u8; ENTRY]>> {
+        let (mut parser, mut entries) = (Parser::default(), Vec::new());
+        for chunk in bytes.chunks(step) {
+            parser.feed(chunk, &mut |entry| entries.push(*entry))?;
+        }
+        parser.finish().map(|rows| {
+            assert_eq!(rows, entries.len() as u64);
+            entries
+        })
+    }
+
+    #[test]
+    fn rows_come_out_whole_however_the_stream_is_cut() {
+        let bytes = copy_of(5);
+        for step in 1..=bytes.len() {
+            let entries = parse(&bytes, step).unwrap();
+            assert_eq!(entries.len(), 5);
+            assert_eq!(entries[3][..32], [3; 32]);
+            assert_eq!(entries[3][32..], [0xfc; 16]);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let bytes = copy_of(2);
+        assert!(parse(&bytes[..bytes.len() - 1], 7).is_err(), "cut off");
+        assert!(parse(&bytes[..bytes.len() - 2], 64).is_err(), "no trailer");
+        for (at, what) in
+            [(0, "signature"), (12, "flags"), (20, "columns"), (24, "length of the digest"), (60, "length of the salt")]
+        {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 1;
+            assert!(parse(&wrong, 64).is_err(), "{what}");
+        }
+        let mut more = bytes;
+        more.extend([0, 2]);
+        assert!(parse(&more, 64).is_err(), "data after the end");
+    }
+}

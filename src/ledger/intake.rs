@@ -1,0 +1,236 @@
+//! Accepting digests: the one durable insert, shared by whoever is waiting.
+//!
+//! Submissions that arrive while a commit is under way wait together and go into the next one, so the cost of a commit
+//! is shared by all who wait and nobody waits for more than the commit in flight and his own. Each is answered only
+//! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sceau_verifier::digest::{Digest, Salt};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::accounts::AccountId;
+use super::{Ledger, LedgerError, Result, fixed, natural};
+use crate::ports::Entropy;
+
+/// What the submitter says about a document. None of it enters the tree.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Detail {
+    /// Name of the document on the submitter's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// The submitter's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Labels for finding the proof again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// Any JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// One digest on its way in.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Whose proof it becomes.
+    pub account: AccountId,
+    /// SHA-256 of the document.
+    pub digest: Digest,
+    /// What the submitter says about it. Strings must not contain U+0000, which Postgres cannot store.
+    pub detail: Option<Detail>,
+}
+
+/// A digest that is durably accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The digest.
+    pub digest: Digest,
+    /// Its salt, drawn when it was first accepted.
+    pub salt: Salt,
+    /// The batch it is sealed in.
+    pub batch: u64,
+    /// Database time of first acceptance.
+    pub received_at: OffsetDateTime,
+    /// False when the account had submitted this digest before: then everything else is as it was then.
+    pub fresh: bool,
+}
+
+/// Why a submission was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// More is waiting than the pool takes; nothing of this submission was stored.
+    #[error("too many submissions are waiting")]
+    Overloaded,
+    /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
+    #[error(transparent)]
+    Ledger(#[from] Arc<LedgerError>),
+    /// The intake has ended, because the process is stopping.
+    #[error("the service is stopping")]
+    Stopped,
+}
+
+/// Bounds of the intake.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Digests waiting at most, all submissions together; beyond it [`IntakeError::Overloaded`].
+    pub waiting: usize,
+    /// Digests in one statement at most (a larger single submission is still one statement).
+    pub group: usize,
+    /// Statements under way at once.
+    pub lanes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 200_000, group: 10_000, lanes: 2 }
+    }
+}
+
+struct Job {
+    items: Vec<Submission>,
+    answer: oneshot::Sender<std::result::Result<Vec<Accepted>, Arc<LedgerError>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The way in. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    jobs: mpsc::UnboundedSender<Job>,
+    places: Arc<Semaphore>,
+    limits: Limits,
+}
+
+impl Intake {
+    /// Starts the intake. The returned set ends when every [`Intake`] is dropped and all waiting work is done; a member
+    /// that ends with a panic must end the process, because submissions would hang.
+    #[must_use]
+    pub fn start(ledger: &Ledger, entropy: &Arc<dyn Entropy>, limits: Limits) -> (Self, JoinSet<()>) {
+        let (jobs, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut lanes = JoinSet::new();
+        for _ in 0..limits.lanes.max(1) {
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
+        }
+        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting)), limits }, lanes)
+    }
+
+    /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
+    ///
+    /// # Errors
+    /// All or nothing is acknowledged; see [`IntakeError`].
+    pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let size = u32::try_from(items.len().min(self.limits.waiting)).map_err(|_| IntakeError::Overloaded)?;
+        let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
+        Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+}
+
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {
+    loop {
+        let mut batch = Vec::new();
+        {
+            let mut jobs = jobs.lock().await;
+            let Some(first) = jobs.recv().await else { return };
+            let mut size = first.items.len();
+            batch.push(first);
+            while size < group {
+                let Ok(job) = jobs.try_recv() else { break };
+                size += job.items.len();
+                batch.push(job);
+            }
+        }
+        settle(&ledger, entropy.as_ref(), batch).await;
+    }
+}
+
+/// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
+    let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+    match insert(ledger, entropy, &all).await {
+        Ok(mut accepted) => {
+            for job in batch.into_iter().rev() {
+                let own = accepted.split_off(accepted.len() - job.items.len());
+                // A client that went away has its digests accepted all the same.
+                let _ = job.answer.send(Ok(own));
+            }
+        }
+        Err(error) if batch.len() > 1 && !error.is_transient() => {
+            for job in batch {
+                let own: Vec<&Submission> = job.items.iter().collect();
+                let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for job in batch {
+                let _ = job.answer.send(Err(Arc::clone(&error)));
+            }
+        }
+    }
+}
+
+/// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
+/// run finds the rows of the first by their salts and reports them as fresh.
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -> Result<Vec<Accepted>> {
+    let mut salts = vec![0; items.len() * 16];
+    entropy.fill(&mut salts);
+    let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
+    let mut pause = Duration::from_millis(20);
+    for _ in 0..3 {
+        match ledger.accept(items, &salts).await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "accepting digests: trying again");
+                tokio::time::sleep(pause).await;
+                pause *= 4;
+            }
+            settled => return settled,
+        }
+    }
+    ledger.accept(items, &salts).await
+}
+
+impl Ledger {
+    async fn accept(&self, items: &[&Submission], salts: &[&[u8]]) -> Result<Vec<Accepted>> {
+        let accounts: Vec<i64> = items.iter().map(|item| item.account.0).collect();
+        let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
+        let details: Option<Vec<Option<serde_json::Value>>> = items.iter().any(|item| item.detail.is_some()).then(|| {
+            items
+                .iter()
+                .map(|item| item.detail.as_ref().map(|detail| serde_json::to_value(detail).expect("a detail is plain JSON")))
+                .collect()
+        });
+        let rows = sqlx::query!(
+            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!"
+               from accept_proofs($1, $2, $3, $4)"#,
+            &accounts,
+            &digests as _,
+            salts as _,
+            details.as_deref() as _,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
+        for row in rows {
+            let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());
+            let place = place.ok_or_else(|| LedgerError::Damaged(format!("accept_proofs answered item {}", row.ord)))?;
+            accepted[place] = Some(Accepted {
+                digest: items[place].digest,
+                salt: fixed::<16>(&row.salt, "proofs.salt")?.into(),
+                batch: natural(row.batch, "proofs.batch")?,
+                received_at: row.received_at,
+                fresh: row.fresh,
+            });
+        }
+        let whole: Option<Vec<Accepted>> = accepted.into_iter().collect();
+        whole.ok_or_else(|| LedgerError::Damaged("accept_proofs left an item unanswered".into()))
+    }
+}

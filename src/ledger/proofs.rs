@@ -1,0 +1,126 @@
+//! Tables `proofs` and `proof_details`, read side: what became of a digest. Rows are made in [`super::intake`].
+
+use std::collections::HashMap;
+
+use sceau_verifier::digest::{Digest, Salt};
+use time::OffsetDateTime;
+
+use super::accounts::AccountId;
+use super::intake::Detail;
+use super::{Ledger, LedgerError, Result, fixed, natural, stored};
+
+/// How far a proof is. Derived from its batch and that batch's anchors, stored nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Durably accepted; its batch is not sealed yet.
+    Pending,
+    /// Its batch has a root and the proof a place in the tree.
+    Sealed,
+    /// The root is in a canonical block that is not final yet.
+    Anchored,
+    /// The root is in a final block.
+    Final,
+}
+
+impl Status {
+    /// The word shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sealed => "sealed",
+            Self::Anchored => "anchored",
+            Self::Final => "final",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self> {
+        [Self::Pending, Self::Sealed, Self::Anchored, Self::Final]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+            .ok_or_else(|| LedgerError::Damaged(format!("status {word:?}")))
+    }
+}
+
+/// One accepted digest of one account.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// The digest.
+    pub digest: Digest,
+    /// Its salt.
+    pub salt: Salt,
+    /// The batch it is, or will be, sealed in.
+    pub batch: u64,
+    /// Database time of acceptance.
+    pub received_at: OffsetDateTime,
+    /// How far it is.
+    pub status: Status,
+    /// What the submitter said about the document.
+    pub detail: Detail,
+}
+
+impl Ledger {
+    /// The account's proof of `digest`. Other accounts' proofs of the same digest are not seen.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn proof(&self, account: AccountId, digest: &Digest) -> Result<Option<Proof>> {
+        let row = sqlx::query!(
+            r#"select p.salt, p.batch, p.received_at, d.file_name as "file_name?", d.reference as "reference?",
+                 d.labels as "labels?", d.metadata as "metadata?"
+               from proofs p left join proof_details d on d.account_id = p.account_id and d.digest = p.digest
+               where p.account_id = $1 and p.digest = $2"#,
+            account.0,
+            digest.as_ref(),
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let batch = natural(row.batch, "proofs.batch")?;
+        let metadata = match row.metadata {
+            None => None,
+            Some(serde_json::Value::Object(map)) => Some(map),
+            Some(_) => return Err(LedgerError::Damaged("proof_details.metadata is no object".into())),
+        };
+        Ok(Some(Proof {
+            digest: *digest,
+            salt: fixed::<16>(&row.salt, "proofs.salt")?.into(),
+            batch,
+            received_at: row.received_at,
+            status: self.batch_status(batch).await?,
+            detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata },
+        }))
+    }
+
+    /// How far the proofs of a batch are.
+    ///
+    /// # Errors
+    /// When the database cannot be asked or there is no such batch.
+    pub async fn batch_status(&self, batch: u64) -> Result<Status> {
+        self.batch_statuses(&[batch])
+            .await?
+            .remove(&batch)
+            .ok_or_else(|| LedgerError::Damaged(format!("batch {batch} does not exist")))
+    }
+
+    /// How far the proofs of each of these batches are.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn batch_statuses(&self, batches: &[u64]) -> Result<HashMap<u64, Status>> {
+        let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
+        let rows = sqlx::query!(
+            r#"select b.number, case
+                 when b.state <> 'sealed' then 'pending'
+                 when exists (select from anchors a where a.batch = b.number and a.state = 'final') then 'final'
+                 when exists (select from anchors a where a.batch = b.number and a.state = 'included') then 'anchored'
+                 else 'sealed' end as "status!"
+               from batches b where b.number = any($1)"#,
+            &numbers
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|row| Ok((natural(row.number, "batches.number")?, Status::parse(&row.status)?))).collect()
+    }
+}
