@@ -73,8 +73,9 @@ pub struct Anvil {
 /// The tags `safe` and `finalized` follow the head by one and two blocks. Unless it is thrown away the chain is written
 /// to `anvil.json` every five seconds and when the node is asked to end, which it is too when its owner is killed. A
 /// restart keeps blocks, transactions, receipts, logs, code, storage and the states of the last 64 blocks (so proofs
-/// against them); it loses transactions that wait for a block. A node that is itself killed goes back to what was
-/// written last: to a service that saw the lost blocks as final, a broken chain.
+/// against them). It loses transactions that wait for a block, and block 0, which each start makes anew with another
+/// hash: know a chain again by block 1. A node that is itself killed goes back to what was written last: to a service
+/// that saw the lost blocks as final, a broken chain.
 ///
 /// # Errors
 /// Each says what to do: no binary; a node runs on the folder already; the port is taken; the state file is damaged.
@@ -93,7 +94,7 @@ pub async fn start(options: Options<'_>, progress: Progress<'_>) -> Result<Anvil
         let _ = ring::default_provider().install_default();
     }
     let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
-    let child = Child::spawn(spec(program, &data, &options))?;
+    let child = Child::spawn(spec(program, &data, &options)).await?;
     let answer = async {
         loop {
             let port = options.port.or_else(|| announced_port(child.log()));

@@ -4,3 +4,4 @@ mod anvil;
 mod cert;
 mod ports;
 mod postgres;
+mod tools;

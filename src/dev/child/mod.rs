@@ -5,12 +5,12 @@
 //! whichever way this process ends, and the shell then ends the server by its own pid.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::watch;
@@ -20,6 +20,8 @@ use super::host::User;
 const WATCHDOG: &str = include_str!("watchdog.sh");
 /// Seconds between the stop signal and SIGKILL when the owner died without a word.
 const ORPHAN_GRACE: u64 = 30;
+/// How long a new server waits for one of an earlier owner to end.
+const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(ORPHAN_GRACE + 10);
 const LOG_LINES: usize = 12;
 
 /// How a server is asked to end.
@@ -46,7 +48,8 @@ pub struct Spec {
     pub user: Option<User>,
     /// Working folder.
     pub cwd: PathBuf,
-    /// Takes stdout and stderr; emptied at each start.
+    /// Takes stdout and stderr; emptied at each start. Locked while the server runs, so two servers with one log (and
+    /// the folder it lies in) never run at once.
     pub log: PathBuf,
     /// How the server is asked to end.
     pub stop: StopSignal,
@@ -67,13 +70,14 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts the server and returns once it has a pid; readiness is the caller's to find out.
+    /// Starts the server and returns once it has a pid; readiness is the caller's to find out. A server with the same
+    /// log that is still ending, because its owner was killed a moment ago, is waited for.
     ///
     /// # Errors
-    /// When the log cannot be written or the shell cannot be started. A program that cannot be run shows as an early
-    /// end (status 126 or 127), not here.
-    pub fn spawn(spec: Spec) -> Result<Self> {
-        let log = File::create(&spec.log).with_context(|| format!("cannot write the log {}", spec.log.display()))?;
+    /// When the log cannot be written, the earlier server does not end, or the shell cannot be started. A program that
+    /// cannot be run shows as an early end (status 126 or 127), not here.
+    pub async fn spawn(spec: Spec) -> Result<Self> {
+        let log = lock_log(&spec).await?;
         let mut command = Command::new("/bin/sh");
         command
             .arg("-c")
@@ -167,6 +171,26 @@ impl Child {
     pub fn log(&self) -> &Path {
         &self.log
     }
+}
+
+/// The lock belongs to the open file, which the watchdog and the server inherit as their stderr: it ends when the last
+/// of them has ended, not with this process.
+async fn lock_log(spec: &Spec) -> Result<File> {
+    let failed = || format!("cannot write the log {}", spec.log.display());
+    let log = File::options().create(true).append(true).open(&spec.log).with_context(failed)?;
+    let begun = Instant::now();
+    loop {
+        match log.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if begun.elapsed() > PREDECESSOR_ENDS_WITHIN => {
+                bail!("another {} still runs and writes {}: end it", spec.name, spec.log.display())
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+        }
+    }
+    log.set_len(0).with_context(failed)?;
+    Ok(log)
 }
 
 fn last_lines(log: &Path) -> String {

@@ -4,7 +4,7 @@
 #   stdin   a pipe held by the owner and by nobody else; its end, however the owner ended, ends the server. The owner
 #           may write a number of seconds first, which takes the place of GRACE.
 #   stdout  one line: the server's pid.
-#   stderr  the log, for the server's output too.
+#   stderr  the log, for the server's output too. It is locked, so nothing that may outlive the server keeps it open.
 # SIGNAL asks the server to end, KILL follows after GRACE seconds. When FOLDER is not empty it is removed after both
 # the server and the owner are gone. The exit status is the server's.
 #
@@ -23,7 +23,7 @@ exec 4>&-
     while read -r seconds; do grace=$seconds; done <&3
     kill -s "$signal" "$server" 2>/dev/null
     while [ "$grace" -gt 0 ] && kill -0 "$server" 2>/dev/null; do
-        sleep 1
+        sleep 1 2>/dev/null
         grace=$((grace - 1))
     done
     kill -s KILL "$server" 2>/dev/null
@@ -38,6 +38,6 @@ if [ -n "$folder" ]; then
     (
         while read -r _; do :; done <&3
         rm -rf -- "$folder"
-    ) &
+    ) 2>/dev/null &
 fi
 exit "$status"

@@ -106,7 +106,8 @@ fn version_of(postgres: &Path) -> Option<String> {
     Some(text.split_once("(PostgreSQL) ")?.1.split_whitespace().next()?.to_owned())
 }
 
-async fn from_npm(progress: Progress<'_>) -> Result<Binaries> {
+/// The binaries of the npm package the repository pins, installed when missing.
+pub async fn from_npm(progress: Progress<'_>) -> Result<Binaries> {
     let platform = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "linux-x64",
         ("linux", "aarch64") => "linux-arm64",

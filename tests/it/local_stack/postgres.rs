@@ -1,7 +1,10 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sceau::dev::postgres::{Options, Postgres, start};
+use sceau::dev::host::is_root;
+use sceau::dev::postgres::{NEWEST, Options, Postgres, pinned_binaries, start};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 
@@ -127,7 +130,50 @@ async fn each_test_has_a_database_of_its_own_and_leaves_none() {
     assert_eq!(row.get::<Option<String>, _>(0), None);
     let name = one.name.clone();
     drop(one);
-    tokio::time::sleep(Duration::ZERO).await;
-    let row = sqlx::query("SELECT count(*) FROM pg_database WHERE datname = $1").bind(name).fetch_one(&two.pool).await.unwrap();
-    assert_eq!(row.get::<i64, _>(0), 0);
+    for _ in 0..600 {
+        let query = sqlx::query("SELECT count(*) FROM pg_database WHERE datname = $1").bind(&name);
+        if query.fetch_one(&two.pool).await.unwrap().get::<i64, _>(0) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{name} is still there");
+}
+
+#[tokio::test]
+async fn the_pinned_binaries_run_and_an_older_cluster_is_not_given_to_them() {
+    let binaries = pinned_binaries(&progress).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mine = || Options { binaries: Some(&binaries), ..options(folder.path()) };
+    let postgres = start(mine(), &progress).await.unwrap();
+    assert_eq!(postgres.major, NEWEST);
+    assert!(ask(&postgres, "SELECT version()").await.starts_with("PostgreSQL 18."));
+    postgres.stop().await;
+    // Found again by the cluster's version, though the system may have another.
+    let postgres = start(options(folder.path()), &progress).await.unwrap();
+    assert_eq!(postgres.major, NEWEST);
+    postgres.stop().await;
+
+    let cluster = folder.path().join("cluster");
+    std::fs::write(cluster.join("PG_VERSION"), "15\n").unwrap();
+    let error = start(mine(), &progress).await.unwrap_err().to_string();
+    assert!(error.contains("made by Postgres 15"), "{error}");
+}
+
+#[tokio::test]
+async fn data_the_server_cannot_reach_lies_elsewhere_and_a_note_says_where() {
+    // As root's home often is: closed to the user who runs Postgres for root.
+    let parent = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
+    let data = parent.path().join("data");
+    let postgres = start(options(&data), &progress).await.unwrap();
+    execute(&postgres, "CREATE TABLE t (v text); INSERT INTO t VALUES ('kept')").await;
+    assert_eq!(postgres.notes.len(), usize::from(is_root().unwrap()), "{:?}", postgres.notes);
+    postgres.stop().await;
+
+    let real = data.canonicalize().unwrap();
+    let postgres = start(options(&data), &progress).await.unwrap();
+    assert_eq!(ask(&postgres, "SELECT v FROM t").await, "kept");
+    postgres.stop().await;
+    std::fs::remove_dir_all(real).unwrap();
 }

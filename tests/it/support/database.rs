@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgPool};
 
 const TEMPLATE: &str = "template_sceau";
 
-/// A migrated database of one test. Dropped with this value: every connection to it is cut.
+/// A migrated database of one test. Dropped soon after this value: every connection to it is cut.
 #[derive(Debug)]
 pub struct Database {
     /// Connects to it. Holds the password.
@@ -31,13 +31,10 @@ pub async fn database() -> Database {
 }
 
 impl Drop for Database {
+    /// Does not wait: Postgres writes a checkpoint for each dropped database, which takes a second on a busy machine.
     fn drop(&mut self) {
-        // The test's runtime may be ending: a runtime of its own, on a thread of its own.
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        let dropped = std::thread::spawn(move || block_on(execute(&admin_url(), statement))).join();
-        if dropped.is_err() && !std::thread::panicking() {
-            panic!("the database {} could not be dropped", self.name);
-        }
+        std::thread::spawn(move || block_on(execute(&admin_url(), statement)));
     }
 }
 

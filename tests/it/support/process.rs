@@ -10,6 +10,12 @@ pub fn alive(pid: u32) -> bool {
     !state.is_empty() && !state.starts_with('Z')
 }
 
+/// The process group a process belongs to.
+pub fn process_group(pid: u32) -> u32 {
+    let output = Command::new("ps").args(["-o", "pgid=", "-p", &pid.to_string()]).output().expect("ps runs");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a process that lives")
+}
+
 /// Sends a signal by name.
 pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().expect("kill runs");
