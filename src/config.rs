@@ -170,7 +170,9 @@ impl Config {
             anyhow::ensure!(file.is_file(), "{}: no such settings file", file.display());
             figment = figment.merge(Toml::file_exact(file));
         }
-        let config: Self = figment.merge(Env::prefixed("SCEAU_").split("__").ignore(&["config", "postgres_bin", "anvil_bin", "home"])).extract()?;
+        let config: Self = figment
+            .merge(Env::prefixed("SCEAU_").split("__").ignore(&["config", "postgres_bin", "anvil_bin", "home"]))
+            .extract()?;
         config.check()?;
         Ok(config)
     }

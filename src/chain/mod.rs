@@ -127,10 +127,16 @@ pub enum ChainError {
         /// The node's chain id.
         found: u64,
     },
+    /// There is no contract at the registry's address.
+    #[error("no contract at the registry's address {registry}")]
+    NoRegistry {
+        /// The configured address.
+        registry: Address,
+    },
 }
 
 /// One registry on one chain, as the pipeline sees it. Every call answers or fails within a bounded time (10 s by
-/// default) and may be repeated at will.
+/// default for each exchange with the node) and may be repeated at will.
 #[async_trait]
 pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Which registry on which chain.
@@ -154,6 +160,9 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
 
     /// Hash of the code at the registry's address at `latest`; `None` where there is no code.
     async fn code_hash(&self) -> Result<Option<B256>, ChainError>;
+
+    /// The number the registry starts with.
+    async fn first_number(&self) -> Result<u64, ChainError>;
 
     /// Number of the registry's newest anchor at `latest` (its first number minus one when it has none).
     async fn last_number(&self) -> Result<u64, ChainError>;

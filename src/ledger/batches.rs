@@ -37,6 +37,17 @@ pub enum Batch {
     Sealed(SealedBatch),
 }
 
+/// What waits in the open batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolFill {
+    /// Digests waiting, up to the limit asked for.
+    pub fill: u64,
+    /// When the first of them was accepted.
+    pub first_received_at: Option<OffsetDateTime>,
+    /// Database time of this answer.
+    pub now: OffsetDateTime,
+}
+
 /// The next batch to seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedBatch {
@@ -47,19 +58,22 @@ pub struct ClosedBatch {
 }
 
 impl Ledger {
-    /// Digests in the open batch, counted up to `limit`, and since when it is open.
+    /// What waits in the open batch, counted up to `limit`.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn pool_fill(&self, limit: u64) -> Result<(u64, OffsetDateTime)> {
+    pub async fn pool_fill(&self, limit: u64) -> Result<PoolFill> {
+        // Rows of one batch lie in the index in the order of their place in the table, which is that of their arrival.
         let row = sqlx::query!(
-            r#"select b.opened_at, (select count(*) from (select from proofs p where p.batch = b.number limit $1) counted) as "fill!"
+            r#"select (select count(*) from (select from proofs p where p.batch = b.number limit $1) counted) as "fill!",
+                 (select p.received_at from proofs p where p.batch = b.number limit 1) as first_received_at,
+                 clock_timestamp() as "now!"
                from batches b where b.state = 'open'"#,
             stored(limit)
         )
         .fetch_one(self.pool())
         .await?;
-        Ok((natural(row.fill, "fill of the pool")?, row.opened_at))
+        Ok(PoolFill { fill: natural(row.fill, "fill of the pool")?, first_received_at: row.first_received_at, now: row.now })
     }
 
     /// Closes the open batch and opens the next; answers the closed number, `None` when the pool is empty.
@@ -93,7 +107,9 @@ impl Ledger {
             let previous_root = match (row.number, row.previous_root) {
                 (1, None) => [0; 32],
                 (_, Some(root)) => fixed(&root, "batches.root")?,
-                (number, None) => return Err(LedgerError::Damaged(format!("batch {number} is closed but the one before it is not sealed"))),
+                (number, None) => {
+                    return Err(LedgerError::Damaged(format!("batch {number} is closed but the one before it is not sealed")));
+                }
             };
             Ok(ClosedBatch { number: natural(row.number, "batches.number")?, previous_root })
         })
@@ -105,7 +121,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when the batch is sealed already, [`LedgerError::LeaseLost`], or when the database fails.
-    pub async fn seal_batch(&self, lease: &Lease, batch: &SealedBatch, tree: impl Iterator<Item = NewTile<'_>> + Send) -> Result<()> {
+    pub async fn seal_batch(&self, lease: &Lease, batch: &SealedBatch, tree: &[NewTile<'_>]) -> Result<()> {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
         tiles::insert(&mut transaction, batch.number, tree).await?;
@@ -141,9 +157,12 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn batch(&self, number: u64) -> Result<Option<Batch>> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };
-        let row = sqlx::query!("select number, opened_at, closed_at, sealed_at, header, size, root from batches where number = $1", number)
-            .fetch_optional(self.pool())
-            .await?;
+        let row = sqlx::query!(
+            "select number, opened_at, closed_at, sealed_at, header, size, root from batches where number = $1",
+            number
+        )
+        .fetch_optional(self.pool())
+        .await?;
         row.map(|row| {
             let number = natural(row.number, "batches.number")?;
             Ok(match (row.sealed_at, row.header, row.size, row.root) {

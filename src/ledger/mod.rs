@@ -59,9 +59,9 @@ impl LedgerError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03"))
-            }
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+            }),
             _ => false,
         }
     }

@@ -30,11 +30,10 @@ impl NewTile<'_> {
 /// Rows inserted with one statement: 4 MiB of hashes.
 const ROWS_A_STATEMENT: usize = 512;
 
-pub(super) async fn insert(connection: &mut PgConnection, batch: u64, tiles: impl Iterator<Item = NewTile<'_>>) -> Result<()> {
-    let mut tiles = tiles.peekable();
-    while tiles.peek().is_some() {
+pub(super) async fn insert(connection: &mut PgConnection, batch: u64, tiles: &[NewTile<'_>]) -> Result<()> {
+    for tiles in tiles.chunks(ROWS_A_STATEMENT) {
         let (mut levels, mut indices, mut lowests, mut hashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for tile in tiles.by_ref().take(ROWS_A_STATEMENT) {
+        for tile in tiles {
             levels.push(i16::from(tile.level));
             indices.push(i32::try_from(tile.index).map_err(|_| LedgerError::Damaged(format!("tile index {}", tile.index)))?);
             lowests.push(tile.lowest().map(<[u8]>::to_vec));

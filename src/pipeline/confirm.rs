@@ -1,0 +1,167 @@
+//! Confirming: what became of what was sent, asked of the chain each time.
+//!
+//! Included means: in a block whose hash is the canonical one at its height now. Final means: that block is at or below
+//! the chain's finalized block, or deep enough where a depth is configured, and its evidence is stored. A block that is
+//! canonical no longer takes the anchor back, openly.
+
+use alloy::primitives::B256;
+use time::OffsetDateTime;
+
+use super::anchoring::{Anchoring, place};
+use super::{Result, Step, StepError};
+use crate::chain::fees::{self, Fees};
+use crate::chain::{Block, Heads, Inclusion};
+use crate::ledger::anchors::{AnchorState, Place, Unfinished};
+use crate::ledger::leases::Lease;
+
+impl Anchoring {
+    /// Moves everything sent or included on, or back.
+    pub(super) async fn confirm(&self, lease: &Lease) -> Result<Step> {
+        let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
+        if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
+            return Ok(Step::Idle);
+        }
+        let heads = self.chain.heads().await?;
+        let now = self.ledger.now().await?;
+        let mut done = Step::Idle;
+        for anchor in &unfinished {
+            let moved = match (anchor.state, anchor.place) {
+                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await?,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, &heads).await?,
+                _ => Step::Idle,
+            };
+            done = done.or(moved);
+        }
+        Ok(done)
+    }
+
+    /// A sent anchor: is one of its attempts in a block? If not, send again, with more to offer after a while.
+    async fn look_for(&self, lease: &Lease, anchor: &Unfinished, now: OffsetDateTime) -> Result<Step> {
+        let number = anchor.batch;
+        let attempts = self.ledger.attempts(self.target, number).await?;
+        let mut reverted = None;
+        for attempt in &attempts {
+            match self.chain.inclusion(attempt.tx_hash.into()).await? {
+                Some(inclusion) if inclusion.success => return self.include(lease, number, &inclusion).await,
+                Some(inclusion) => reverted = Some(inclusion),
+                None => {}
+            }
+        }
+        // Same question to the registry: it also knows what a transaction we never stored, or one that reverted because
+        // the root was there already, has done.
+        if let Some(inclusion) = self.adopt(number, anchor.root.into(), anchor.size).await? {
+            return self.include(lease, number, &inclusion).await;
+        }
+        if let Some(inclusion) = reverted {
+            return Err(StepError::Halt(format!(
+                "the transaction {} that should anchor batch {number} reverted",
+                inclusion.tx_hash
+            )));
+        }
+        let (Some(newest), Some(nonce)) = (attempts.last(), anchor.nonce) else {
+            return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));
+        };
+        let used = self.chain.nonce(self.signer.address()).await?;
+        if used > nonce {
+            // The nonce was read after the attempts: one of them may have been mined in between.
+            for attempt in &attempts {
+                if self.chain.inclusion(attempt.tx_hash.into()).await?.is_some() {
+                    return Ok(Step::Worked);
+                }
+            }
+            return Err(StepError::Halt(format!(
+                "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
+                self.signer.address()
+            )));
+        }
+        let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
+            return Ok(Step::Idle);
+        }
+        if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {
+            let previous = Fees { max_fee: newest.max_fee.into(), max_priority: newest.max_priority_fee.into() };
+            match fees::bump(previous, self.chain.fees().await?, self.policy.ceiling) {
+                Some(fees) => {
+                    let attempt = self.sign(number, anchor.root.into(), anchor.size, nonce, fees).await?;
+                    self.ledger.store_replacement(lease, self.target, number, &attempt).await?;
+                    tracing::info!(batch = number, nonce, tx = %B256::from(attempt.tx_hash), max_fee = attempt.max_fee, "offering more");
+                    self.hand_over(number, &attempt).await;
+                }
+                None => {
+                    if quiet >= self.policy.resend_after {
+                        tracing::warn!(batch = number, "the fee ceiling is reached; sending the same bytes again");
+                        self.hand_over(number, newest).await;
+                    }
+                }
+            }
+        }
+        Ok(Step::Idle)
+    }
+
+    async fn include(&self, lease: &Lease, number: u64, inclusion: &Inclusion) -> Result<Step> {
+        self.ledger.include_anchor(lease, self.target, number, &place(inclusion)).await?;
+        tracing::info!(batch = number, block = inclusion.block.number, tx = %inclusion.tx_hash, "included");
+        Ok(Step::Worked)
+    }
+
+    /// An included anchor: is its block still canonical, and is it final by now?
+    async fn look_at(&self, lease: &Lease, anchor: &Unfinished, stood: Place, heads: &Heads) -> Result<Step> {
+        let number = anchor.batch;
+        let canonical = self.chain.block(stood.block_number).await?;
+        if canonical.is_none_or(|block| block.hash != B256::from(stood.block_hash)) {
+            let why = format!("block {} 0x{} is no longer canonical", stood.block_number, hex::encode(stood.block_hash));
+            return match self.chain.inclusion(stood.tx_hash.into()).await? {
+                Some(elsewhere) if elsewhere.success => {
+                    tracing::warn!(batch = number, why, "moved to another block");
+                    self.include(lease, number, &elsewhere).await
+                }
+                _ => {
+                    tracing::warn!(batch = number, why, "regressed");
+                    self.ledger.regress_anchor(lease, self.target, number, &why).await?;
+                    Ok(Step::Worked)
+                }
+            };
+        }
+        let final_from = final_height(heads, self.policy.depth);
+        if final_from.is_none_or(|height| stood.block_number > height) {
+            return Ok(Step::Idle);
+        }
+        let inclusion = Inclusion {
+            tx_hash: stood.tx_hash.into(),
+            tx_index: stood.tx_index,
+            block: Block { number: stood.block_number, hash: stood.block_hash.into(), time: stood.block_time },
+            success: true,
+        };
+        let evidence = self.chain.evidence(anchor.root.into(), &inclusion).await?;
+        let evidence = serde_json::to_string(&evidence).expect("evidence is plain JSON");
+        self.ledger.finalize_anchor(lease, self.target, number, &stood, &evidence).await?;
+        tracing::info!(batch = number, block = stood.block_number, "final");
+        Ok(Step::Worked)
+    }
+}
+
+/// Height at and below which blocks are final; `None` when none is.
+fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
+    match depth {
+        // A young chain has no block that deep: no wrap-around into "everything is final".
+        Some(depth) => heads.latest.number.checked_sub(depth),
+        None => heads.finalized.map(|block| block.number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_young_chain_has_no_final_block() {
+        let block = |number| Block { number, hash: B256::ZERO, time: 0 };
+        let heads = Heads { latest: block(5), base_fee: 0, safe: None, finalized: None };
+        assert_eq!(final_height(&heads, Some(6)), None);
+        assert_eq!(final_height(&heads, Some(5)), Some(0));
+        assert_eq!(final_height(&heads, Some(0)), Some(5));
+        assert_eq!(final_height(&heads, None), None, "no tag, no depth: nothing is ever final");
+        let tagged = Heads { finalized: Some(block(3)), ..heads };
+        assert_eq!(final_height(&tagged, None), Some(3));
+    }
+}

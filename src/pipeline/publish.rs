@@ -1,0 +1,100 @@
+//! Publishing: sign, store, commit, then send.
+//!
+//! The order is the whole point. A transaction that was sent but not stored would be forgotten by a crash and signed
+//! again under another nonce: an anchor twice, or a nonce nobody fills. Stored first, a crash at any line leaves bytes
+//! that [`super::confirm`] sends again, or finds on the chain.
+
+use std::collections::HashSet;
+
+use alloy::primitives::B256;
+
+use super::anchoring::{Anchoring, place};
+use super::recheck::recheck;
+use super::{Result, Step, StepError};
+use crate::chain::{Sent, fees};
+use crate::ledger::LedgerError;
+use crate::ledger::anchors::AnchorState;
+use crate::ledger::leases::Lease;
+
+impl Anchoring {
+    /// Signs, stores and sends the planned anchors that the window has room for, in order of their numbers.
+    pub(super) async fn publish(&self, lease: &Lease) -> Result<Step> {
+        let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
+        let mut done = Step::Idle;
+        for anchor in unfinished.iter().filter(|anchor| anchor.state == AnchorState::Planned) {
+            let root = B256::from(anchor.root);
+            if let Some(inclusion) = self.adopt(anchor.batch, root, anchor.size).await? {
+                tracing::warn!(batch = anchor.batch, tx = %inclusion.tx_hash, "found anchored already");
+                self.ledger.include_anchor(lease, self.target, anchor.batch, &place(&inclusion)).await?;
+                done = Step::Worked;
+                continue;
+            }
+            self.check_next(anchor.batch, &unfinished.iter().map(|other| other.batch).collect()).await?;
+            let batch = recheck(&self.ledger, anchor.batch).await?;
+            if (batch.root, batch.size) != (anchor.root, anchor.size) {
+                return Err(LedgerError::Moved { what: "sealed batch" }.into());
+            }
+            self.publish_one(lease, anchor.batch, root, anchor.size).await?;
+            done = Step::Worked;
+        }
+        Ok(done)
+    }
+
+    /// The registry takes a number once and in order. When it already holds this number, and not for our root, somebody
+    /// else anchors there, or this database is older than the chain's history: neither may be papered over.
+    async fn check_next(&self, number: u64, unfinished: &HashSet<u64>) -> Result<()> {
+        let last = self.chain.last_number().await?;
+        if last >= number {
+            return Err(StepError::Halt(format!(
+                "the registry already holds a batch {number} with another root: another publisher, or an old database"
+            )));
+        }
+        match (last + 1..number).find(|between| !unfinished.contains(between)) {
+            None => Ok(()),
+            Some(missing) => Err(StepError::Halt(format!(
+                "the registry waits for batch {missing}, which this database holds as final: the chain went back further than final"
+            ))),
+        }
+    }
+
+    async fn publish_one(&self, lease: &Lease, number: u64, root: B256, size: u64) -> Result<()> {
+        let signer = self.signer.address();
+        let mined = self.chain.nonce(signer).await?;
+        let (lane, nonce) = self.ledger.lane(self.chain.target().chain_id, &signer.into(), mined).await?;
+        if mined > nonce {
+            return Err(StepError::Halt(format!(
+                "{signer} has {mined} transactions on the chain but only {nonce} are ours: somebody else uses the publisher's key"
+            )));
+        }
+        let quote = self.chain.fees().await?;
+        let attempt = self.sign(number, root, size, nonce, fees::first(quote, self.policy.ceiling)).await?;
+        // A crash before this commit forgets a signature nobody has seen; after it, the bytes are sent by whoever runs next.
+        self.ledger.store_first_attempt(lease, self.target, number, (lane, nonce), &attempt).await?;
+        tracing::info!(batch = number, nonce, tx = %B256::from(attempt.tx_hash), "signed and stored");
+        // From here on a failure is no failure: confirm sends again.
+        self.hand_over(number, &attempt).await;
+        Ok(())
+    }
+
+    /// Hands stored bytes to the node and sorts its answer. Answers whether higher fees are called for.
+    pub(super) async fn hand_over(&self, number: u64, attempt: &crate::ledger::attempts::Attempt) -> bool {
+        let tx = B256::from(attempt.tx_hash);
+        match self.chain.send(&attempt.raw).await {
+            Ok(Sent::Accepted | Sent::AlreadyKnown) => {
+                if let Err(error) = self.ledger.note_sent(&attempt.tx_hash).await {
+                    tracing::debug!(%error, "noting a sending");
+                }
+                return false;
+            }
+            Ok(Sent::Underpriced) => return true,
+            // Mined, by this or another attempt, or taken by somebody else: confirm tells which.
+            Ok(Sent::NonceTooLow) => tracing::debug!(batch = number, %tx, "nonce already used"),
+            Ok(Sent::InsufficientFunds) => {
+                tracing::error!(batch = number, signer = %self.signer.address(), "the publisher cannot pay: fund its account; nothing is lost meanwhile");
+            }
+            Ok(Sent::Rejected(text)) => tracing::error!(batch = number, %tx, text, "the node refuses the transaction"),
+            Err(error) => tracing::warn!(batch = number, %tx, %error, "sending: the node may or may not have it"),
+        }
+        false
+    }
+}

@@ -1,0 +1,42 @@
+//! The boring loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Result, Step, StepError};
+
+/// Longest pause between tries after errors.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Repeats `step` for ever: at once after work, after `interval` or a wake-up when idle, after growing pauses on
+/// errors. Never returns; a panic in `step` ends the task, and whoever started it must end the process then.
+pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut step: impl AsyncFnMut() -> Result<Step>) {
+    let mut pause = interval;
+    loop {
+        match step().await {
+            Ok(Step::Worked) => {
+                pause = interval;
+                continue;
+            }
+            Ok(Step::Idle) => pause = interval,
+            Err(error) => {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                let again_in = pause.as_secs_f32();
+                match error {
+                    StepError::Halt(_) => tracing::error!(step = name, %error, again_in, "needs an operator"),
+                    StepError::Ledger(ref ledger) if ledger.is_transient() => {
+                        tracing::warn!(step = name, %error, again_in, "trying again")
+                    }
+                    StepError::Chain(_) => tracing::warn!(step = name, %error, again_in, "trying again"),
+                    _ => tracing::error!(step = name, %error, again_in, "trying again"),
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = wake.notified() => {}
+        }
+    }
+}

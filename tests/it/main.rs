@@ -1,0 +1,6 @@
+//! The service's one integration test binary: real Postgres, real EVM node, real sockets.
+
+mod child;
+mod ledger;
+mod local_stack;
+mod support;
