@@ -81,7 +81,10 @@ contract Handler is Base {
         }
     }
 
+    /// Every other time the stranger is somebody with another role, or who had or may get one.
     function strangerTries(address who, bytes32 root, uint64 size, uint256 which) external monotone {
+        if (which % 4 == 0) who = owner;
+        if (which % 4 == 1) who = pick(uint8(which >> 8));
         if (who != publisher) {
             mustFail(who, next(), root, size);
             if (book.length > 0) {
