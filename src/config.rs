@@ -159,20 +159,41 @@ fn default_rpc_timeout() -> u64 {
     10
 }
 
+/// Variables with our prefix that are no settings: they are read by the command line, the logger or the local stack.
+const NO_SETTINGS: &[&str] = &[
+    "anvil_bin",
+    "api_url",
+    "ca_cert",
+    "config",
+    "consumer_key",
+    "consumer_secret",
+    "consumer_secret_file",
+    "home",
+    "log",
+    "log_format",
+    "postgres_bin",
+];
+
+/// Where settings come from: `file` (which must exist when given), then the environment.
+///
+/// # Errors
+/// When there is no such file.
+pub fn sources(file: Option<&Path>) -> anyhow::Result<Figment> {
+    let mut figment = Figment::new();
+    if let Some(file) = file {
+        anyhow::ensure!(file.is_file(), "{}: no such settings file", file.display());
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    Ok(figment.merge(Env::prefixed("SCEAU_").split("__").ignore(NO_SETTINGS)))
+}
+
 impl Config {
     /// Reads `file` (which must exist when given) and the environment.
     ///
     /// # Errors
     /// Names the setting that is missing, unknown or malformed, and where it came from.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut figment = Figment::new();
-        if let Some(file) = file {
-            anyhow::ensure!(file.is_file(), "{}: no such settings file", file.display());
-            figment = figment.merge(Toml::file_exact(file));
-        }
-        let config: Self = figment
-            .merge(Env::prefixed("SCEAU_").split("__").ignore(&["config", "postgres_bin", "anvil_bin", "home"]))
-            .extract()?;
+        let config: Self = sources(file)?.extract()?;
         config.check()?;
         Ok(config)
     }

@@ -1,0 +1,145 @@
+//! `sceau account`: who may submit.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+
+use super::super::output::{Ending, Out, printable, say};
+use super::{Settings, explained, ledger, part};
+use crate::api::secret::{Pepper, generate};
+use crate::ledger::accounts::{Account as Row, Role};
+use crate::ledger::{Ledger, LedgerError};
+use crate::ports::SystemEntropy;
+
+const EXAMPLES: &str = "\
+Examples:
+  sceau account create acme
+  sceau account create notary --role validator --json
+  sceau account list
+  sceau account disable acme";
+
+/// Create, list and disable accounts
+///
+/// Works on the database directly: of the settings it needs database_url and, to create, auth.pepper.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Account {
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Create an account; its secret is shown once and never again
+    Create {
+        /// Unique name
+        name: String,
+
+        /// What the account may do
+        #[arg(long, value_enum, default_value_t = Role::Partner)]
+        role: Role,
+
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all accounts by name
+    List {
+        /// Print one JSON object an account
+        #[arg(long)]
+        json: bool,
+    },
+    /// Disable an account: its tokens are refused from the next request on
+    Disable {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Settled {
+    database_url: SecretString,
+    #[serde(default)]
+    auth: Auth,
+}
+
+#[derive(Deserialize, Default)]
+struct Auth {
+    pepper: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the settings are wrong, the database fails, or the name is taken or unknown.
+pub async fn run(command: Account, outer: Option<&Path>, out: &mut Out) -> anyhow::Result<Ending> {
+    let settled: Settled = part(command.settings.file(outer).as_deref())?;
+    let ledger = ledger(&settled.database_url)?;
+    let done = act(command.action, &settled, &ledger, out).await;
+    ledger.close().await;
+    done.map(|()| Ending::Done)
+}
+
+async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) -> anyhow::Result<()> {
+    match action {
+        Action::Create { name, role, json } => {
+            anyhow::ensure!(
+                !name.trim().is_empty() && !name.contains(char::is_control),
+                "the name of an account has at least one character that can be seen, and none that controls a terminal"
+            );
+            let pepper = settled.auth.pepper.as_deref();
+            let pepper = pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?;
+            let pepper = Pepper::load(pepper)?;
+            let made = generate(&SystemEntropy);
+            let secret = made.secret.expose_secret();
+            let id = ledger.create_account(&name, role, &made.key, pepper.hash(secret)).await.map_err(|error| match error {
+                LedgerError::Moved { .. } => anyhow::anyhow!("there is an account named {name} already"),
+                error => explained(error),
+            })?;
+            if json {
+                let value = json!({
+                    "id": id, "name": name, "role": role, "consumer_key": made.key, "consumer_secret": secret,
+                });
+                out.json(&value)?;
+            } else {
+                out.line(format_args!("consumer key     {}\nconsumer secret  {secret}", made.key))?;
+            }
+            out.flush()?;
+            say("this is the only time the secret is shown: keep it now");
+        }
+        Action::List { json } => {
+            let accounts = ledger.accounts().await.map_err(explained)?;
+            let width = accounts.iter().map(|account| account.name.chars().count()).max().unwrap_or(0);
+            for account in accounts {
+                if json {
+                    out.json(&account)?;
+                } else {
+                    out.line(row(&account, width))?;
+                }
+            }
+        }
+        Action::Disable { name } => {
+            ledger.disable_account(&name).await.map_err(|error| match error {
+                LedgerError::Moved { .. } => anyhow::anyhow!("there is no active account named {name}; see `sceau account list`"),
+                error => explained(error),
+            })?;
+            out.line(format_args!("{} is disabled", printable(&name)))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(account: &Row, width: usize) -> String {
+    let state = match account.disabled_at.and_then(|at| at.format(&Rfc3339).ok()) {
+        Some(at) => format!("disabled {at}"),
+        None => "active".into(),
+    };
+    format!("{:<width$}  {:<9}  {state}", printable(&account.name), account.role.as_str())
+}

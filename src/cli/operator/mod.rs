@@ -1,0 +1,69 @@
+//! Commands of whoever runs Sceau: they read the server's settings, not the API.
+
+pub mod account;
+pub mod contract;
+pub mod server;
+
+mod key;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::config;
+use crate::ledger::{Ledger, LedgerError};
+
+/// Where the settings are when nobody says so.
+const DEFAULT_FILE: &str = "sceau.toml";
+
+/// Which settings file is read.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Settings file [default: sceau.toml in the current folder, if there is one]; variables SCEAU_… win over it
+    #[arg(long, value_name = "FILE", env = "SCEAU_CONFIG", hide_env_values = true, global = true)]
+    config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The file named here, or else by `outer`, or else the default one if it exists.
+    #[must_use]
+    pub fn file(&self, outer: Option<&Path>) -> Option<PathBuf> {
+        let named = self.config.as_deref().filter(|path| !path.as_os_str().is_empty()).or(outer).map(Path::to_owned);
+        named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()))
+    }
+}
+
+/// The part of the settings that says where the database is.
+#[derive(Debug, Deserialize)]
+struct Database {
+    database_url: secrecy::SecretString,
+}
+
+/// Reads some of the settings; others may be missing or wrong.
+fn part<T: DeserializeOwned>(file: Option<&Path>) -> anyhow::Result<T> {
+    config::sources(file)?.extract().map_err(|error| {
+        let whence = if file.is_some() { "" } else { "; there is no sceau.toml here: give --config, or set the variable" };
+        anyhow::anyhow!("settings: {error}{whence}")
+    })
+}
+
+fn ledger(url: &secrecy::SecretString) -> anyhow::Result<Ledger> {
+    Ledger::connect(secrecy::ExposeSecret::expose_secret(url), 1)
+        .map_err(|_| anyhow::anyhow!("database_url is not a Postgres URL"))
+}
+
+/// A failure of the database in words that say what to do.
+fn explained(error: LedgerError) -> anyhow::Error {
+    let undefined_table = |code: Option<std::borrow::Cow<'_, str>>| code.is_some_and(|code| code == "42P01");
+    match &error {
+        LedgerError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => {
+            anyhow::anyhow!("the database does not answer: check database_url, and that Postgres runs ({error})")
+        }
+        LedgerError::Database(sqlx::Error::Database(inner)) if undefined_table(inner.code()) => {
+            anyhow::anyhow!("the database has no tables yet: run `sceau migrate` first")
+        }
+        _ => error.into(),
+    }
+}
