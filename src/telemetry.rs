@@ -11,14 +11,17 @@ pub const FORMAT_VARIABLE: &str = "SCEAU_LOG_FORMAT";
 /// What is logged unless [`FILTER_VARIABLE`] says otherwise.
 pub const DEFAULT_FILTER: &str = "info,sqlx=warn";
 
-/// Starts logging for the whole process. Lines for people are coloured on a terminal.
+/// What is logged beside the progress that `sceau dev` tells.
+pub const QUIET_FILTER: &str = "warn";
+
+/// Starts logging for the whole process, with `default` unless the environment says otherwise. Lines for people are coloured on a terminal.
 ///
 /// # Errors
 /// When a variable holds something else than it may, or logging was started before.
-pub fn init() -> anyhow::Result<()> {
+pub fn init(default: &str) -> anyhow::Result<()> {
     let filter = match variable(FILTER_VARIABLE) {
         Some(text) => EnvFilter::try_new(&text).map_err(|error| anyhow::anyhow!("{FILTER_VARIABLE}: {error}"))?,
-        None => EnvFilter::new(DEFAULT_FILTER),
+        None => EnvFilter::new(default),
     };
     let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     let started = match variable(FORMAT_VARIABLE).as_deref() {

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use self::operator::{account, contract, server};
 use self::output::{Ending, Out, Usage, printable, say};
+use crate::telemetry;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +53,6 @@ enum Command {
     Submit(submit::Submit),
     Status(lookup::Status),
     Receipt(lookup::GetReceipt),
-    /// Run a whole local stack: database, chain, contract, service and demo accounts
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -76,7 +76,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Ending> {
-    crate::telemetry::init().map_err(|error| output::usage(error.to_string()))?;
+    let filter = if matches!(cli.command, Command::Dev(_)) { telemetry::QUIET_FILTER } else { telemetry::DEFAULT_FILTER };
+    telemetry::init(filter).map_err(|error| output::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ending = runtime.block_on(dispatch(cli));
     // Not waiting for what nobody needs any more, a name look-up say.

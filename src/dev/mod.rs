@@ -1,8 +1,148 @@
-//! The local stack: a real Postgres, a real EVM node, pinned tools and a certificate, all ended with their owner.
+//! `sceau dev`: a whole local stack from one command, ended with its owner.
+//!
+//! A real Postgres, a real EVM node and the registry on it, demo accounts, and the service itself, exactly as
+//! `sceau serve` runs it. What it makes is kept in one folder; a second start goes on there.
 
 pub mod anvil;
 pub mod cert;
 pub mod child;
+pub mod demo;
+pub mod folder;
 pub mod host;
 pub mod postgres;
+pub mod stack;
 pub mod tools;
+pub mod verify;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::sync::watch;
+
+use self::folder::Folder;
+use self::stack::Stack;
+use crate::ports::Ports;
+use crate::{app, config};
+
+const EXAMPLES: &str = "\
+Examples:
+  sceau dev                 start, prove this repository's files the first time, stay up until Ctrl-C
+  sceau dev --once          the same, but end after the proof
+  sceau dev --reset         forget everything first
+
+While it runs, every other command finds it: `sceau submit FILE`, `sceau receipt FILE`.";
+
+/// Run a whole local stack: database, chain, contract, service and demo accounts
+///
+/// Everything is kept in the folder .sceau, where dev.json tells addresses and credentials.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Folder that keeps everything
+    #[arg(long, value_name = "FOLDER", default_value = ".sceau")]
+    pub folder: PathBuf,
+
+    /// Port of the service
+    #[arg(long, default_value_t = 42_000)]
+    pub port: u16,
+
+    /// Port of the chain's JSON-RPC
+    #[arg(long, default_value_t = 8_545)]
+    pub rpc_port: u16,
+
+    /// End after the proof instead of staying up
+    #[arg(long)]
+    pub once: bool,
+
+    /// Prove nothing, only bring the stack up
+    #[arg(long, conflicts_with = "once")]
+    pub no_proof: bool,
+
+    /// Forget database, chain and credentials of earlier starts
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// Brings the stack up, proves the repository's files if that was not done yet, and stays up until `stop` completes.
+///
+/// # Errors
+/// One sentence for whoever sits at the terminal: what is missing or in the way, and what to do about it.
+pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let folder = Folder::open(&options.folder, options.reset)?;
+    let address = SocketAddr::from(([127, 0, 0, 1], options.port));
+    // Before anything is started, so that nothing has to be taken down again.
+    for (address, option) in [(address, "--port"), (([127, 0, 0, 1], options.rpc_port).into(), "--rpc-port")] {
+        host::ensure_free(address).with_context(|| format!("choose another port with {option}"))?;
+    }
+    let (stopped, stopping) = watch::channel(false);
+    let mut signal = tokio::spawn(async move {
+        stop.await;
+        let _ = stopped.send(true);
+    });
+
+    let started = tokio::select! {
+        started = Stack::start(&folder, address, options.rpc_port, &ports) => started?,
+        _ = &mut signal => return Ok(()),
+    };
+    let config = config::Config::load(Some(&folder.settings()))?;
+    let mut until = stopping.clone();
+    let mut service = tokio::spawn(app::serve(config, ports.clone(), async move {
+        // An error means that the sender is gone, and with it this function.
+        let _ = until.wait_for(|stopped| *stopped).await;
+    }));
+    let ended = tokio::select! {
+        ended = work(&folder, &started, &options) => ended,
+        _ = &mut signal => Ok(()),
+        ended = &mut service => match ended {
+            Ok(Ok(())) => Err(anyhow::anyhow!("the service ended by itself")),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(error.into()),
+        },
+        name = started.first_to_die() => Err(anyhow::anyhow!("{name} ended by itself; its log is in {}", folder.path().display())),
+    };
+    say("stopping");
+    signal.abort();
+    drop(signal);
+    drop(stopping);
+    if !service.is_finished() {
+        // The sender went with the signal's task: the service sees that and stops.
+        let _ = (&mut service).await;
+    }
+    started.stop().await;
+    ended
+}
+
+/// The main job on real files, once; then nothing, for as long as somebody wants it.
+async fn work(folder: &Folder, stack: &Stack, options: &Options) -> anyhow::Result<()> {
+    stack.wait_until_ready().await?;
+    line("service", format_args!("{}  (trust {})", stack.access.api_url, folder.shown(&stack.ca_cert)));
+    if !options.no_proof && (options.once || !folder.demo().exists()) {
+        let outcome = demo::run(folder, stack).await?;
+        if outcome.failed > 0 {
+            bail!("{} of {} receipts did not verify", outcome.failed, outcome.verified + outcome.failed);
+        }
+    }
+    if options.once {
+        return Ok(());
+    }
+    println!("\nReady. In another terminal, in this folder:");
+    println!("  cargo run --release -- submit README.md --wait final");
+    println!("  cargo run --release -- receipt README.md");
+    println!(
+        "Addresses and credentials: {}. Ctrl-C stops everything; the next start goes on here.",
+        folder.shown(&folder.dev_json())
+    );
+    std::future::pending().await
+}
+
+/// One step, told.
+fn line(what: &str, text: impl std::fmt::Display) {
+    println!("  {what:<10} {text}");
+}
+
+/// A remark between steps.
+fn say(text: &str) {
+    println!("  {:<10} {text}", "…");
+}

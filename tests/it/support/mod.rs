@@ -11,7 +11,7 @@ pub mod process;
 
 #[allow(unused_imports)]
 pub use anvil::{Anvil, anvil, anvil_with};
-pub use database::{Database, admin_url, database};
+pub use database::{Database, database};
 
 /// Where long steps are told: cargo shows it when a test fails.
 pub fn progress(line: &str) {

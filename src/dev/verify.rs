@@ -1,0 +1,71 @@
+//! Asking the independent verifier, as an auditor would: another program, given a file, a receipt and a node.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use super::folder::DevJson;
+use super::tools;
+
+/// The program `sceau-verify`.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    program: PathBuf,
+}
+
+/// What it said of one file.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Exit status 0.
+    pub verified: bool,
+    /// Everything it printed.
+    pub text: String,
+}
+
+impl Verifier {
+    /// Finds the program beside this one, built anew when cargo started us.
+    ///
+    /// # Errors
+    /// When it is not there and cannot be built; names the command that does.
+    pub async fn find(progress: tools::Progress<'_>) -> Result<Self> {
+        let ours = std::env::current_exe().context("this program's own path")?;
+        let program = ours.with_file_name("sceau-verify");
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            progress("building the independent verifier");
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--package", "sceau-verifier", "--manifest-path"]);
+            build.arg(tools::repository()?.join("Cargo.toml"));
+            if !cfg!(debug_assertions) {
+                build.arg("--release");
+            }
+            let built = build.stdin(Stdio::null()).output().await.context("starting cargo")?;
+            if !built.status.success() {
+                bail!("building sceau-verify failed: {}", String::from_utf8_lossy(&built.stderr).trim());
+            }
+        }
+        if !program.is_file() {
+            bail!("{} is missing; build it with `cargo build --release --package sceau-verifier`", program.display());
+        }
+        Ok(Self { program })
+    }
+
+    /// Checks one file against its receipt and the chain itself.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub async fn ask(&self, file: &Path, receipt: &Path, told: &DevJson) -> Result<Answer> {
+        let output = Command::new(&self.program)
+            .arg(file)
+            .arg(receipt)
+            .args(["--rpc", &told.rpc_url, "--registry", &told.registry, "--chain", &format!("eip155:{}", told.chain_id)])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .with_context(|| format!("starting {}", self.program.display()))?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok(Answer { verified: output.status.success(), text: text.trim_end().into() })
+    }
+}
