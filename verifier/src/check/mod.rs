@@ -1,0 +1,6 @@
+//! The numbered steps of SPEC.md §4 and what they answer.
+
+#[cfg(feature = "rpc")]
+pub mod rpc;
+pub mod verdict;
+pub mod verify;

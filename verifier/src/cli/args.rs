@@ -1,0 +1,136 @@
+//! Arguments of `sceau-verify`.
+
+use crate::verify::Trust;
+use crate::{Digest, digest};
+
+pub const HELP: &str = "\
+Checks a Sceau receipt: did this document exist before that block?
+
+Usage: sceau-verify FILE RECEIPT [options]
+       sceau-verify --digest HEX RECEIPT [options]
+
+FILE is the document, RECEIPT its receipt; - reads standard input.
+
+What you trust (nothing in a receipt can replace it):
+  --block-hash 0x…    a block you know to be on the chain; may be repeated
+  --rpc URL           your own node: http://… or https://…
+  --confirmations N   with --rpc: final is N blocks deep, for chains without the tag `finalized`
+  --registry 0x…      the operator's registry; without it the receipt names its own
+  --chain eip155:N    the chain that counts; without it the receipt names its own
+
+  --digest HEX        the document's SHA-256 instead of FILE
+  --json              one JSON object instead of text
+  --help, --version
+
+Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell
+";
+
+/// Where the document's digest comes from.
+#[derive(Debug)]
+pub enum Source {
+    Digest(Digest),
+    File(String),
+}
+
+#[derive(Debug)]
+pub struct Args {
+    pub document: Source,
+    pub receipt: String,
+    pub trust: Trust,
+    pub rpc: Option<String>,
+    pub confirmations: Option<u64>,
+    pub json: bool,
+}
+
+impl Args {
+    #[cfg(feature = "rpc")]
+    pub fn finality(&self) -> crate::rpc::Finality {
+        self.confirmations.map_or(crate::rpc::Finality::Tag, crate::rpc::Finality::Confirmations)
+    }
+}
+
+pub enum Request {
+    Verify(Args),
+    Help,
+    Version,
+}
+
+/// Reads the arguments after the command's name. Hex may be given in either case, and a digest with or without `0x`:
+/// it is the auditor's own input, not the receipt's.
+pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut arguments = arguments;
+    let mut positional = Vec::new();
+    let (mut document, mut rpc, mut confirmations, mut json) = (None, None, None, false);
+    let mut trust = Trust::default();
+    while let Some(argument) = arguments.next() {
+        let (name, inline) = match argument.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+            _ => (argument, None),
+        };
+        let mut value = || inline.clone().or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
+        match name.as_str() {
+            "--help" | "-h" => return Ok(Request::Help),
+            "--version" | "-V" => return Ok(Request::Version),
+            "--json" if inline.is_none() => json = true,
+            "--block-hash" => trust.block_hashes.push(hex(&name, &value()?)?),
+            "--registry" => once(&name, &mut trust.registry, hex(&name, &value()?)?)?,
+            "--chain" => {
+                let chain = value()?.parse().map_err(|error| format!("--chain: {error}"))?;
+                once(&name, &mut trust.chain, chain)?;
+            }
+            "--digest" => {
+                let text = value()?.to_ascii_lowercase();
+                let digest = text.strip_prefix("0x").unwrap_or(&text).parse();
+                let digest = digest.map_err(|error: digest::HexError| format!("--digest: {error}"))?;
+                once(&name, &mut document, digest)?;
+            }
+            "--rpc" => {
+                let url = value()?;
+                if !url.starts_with("http://") && !url.starts_with("https://") {
+                    return Err("--rpc: not an address that starts with http:// or https://".into());
+                }
+                once(&name, &mut rpc, url)?;
+            }
+            "--confirmations" => {
+                let number = value()?.parse().ok().filter(|number| *number > 0);
+                once(&name, &mut confirmations, number.ok_or("--confirmations: not a number of blocks from 1")?)?;
+            }
+            "--" => {
+                positional.extend(arguments.by_ref());
+            }
+            option if option.starts_with('-') && option != "-" => return Err(format!("unknown option {option}")),
+            _ => positional.push(match inline {
+                Some(value) => format!("{name}={value}"),
+                None => name,
+            }),
+        }
+    }
+    if confirmations.is_some() && rpc.is_none() {
+        return Err("--confirmations needs --rpc".into());
+    }
+    if rpc.is_some() && !cfg!(feature = "rpc") {
+        return Err("this build cannot ask a node: use --block-hash".into());
+    }
+    let (document, receipt) = match (document, <[String; 2]>::try_from(positional)) {
+        (None, Ok([file, receipt])) if file == "-" && receipt == "-" => {
+            return Err("FILE and RECEIPT cannot both be standard input".into());
+        }
+        (None, Ok([file, receipt])) => (Source::File(file), receipt),
+        (Some(digest), Err(mut rest)) if rest.len() == 1 => (Source::Digest(digest), rest.remove(0)),
+        (Some(_), _) => return Err("--digest stands in for FILE: give RECEIPT alone".into()),
+        (None, Err(_)) => return Err("give FILE and RECEIPT".into()),
+    };
+    Ok(Request::Verify(Args { document, receipt, trust, rpc, confirmations, json }))
+}
+
+fn hex<T: std::str::FromStr<Err = digest::HexError>>(name: &str, text: &str) -> Result<T, String> {
+    text.to_ascii_lowercase().parse().map_err(|error| format!("{name}: {error}"))
+}
+
+/// A setting given twice is a mistake, not a choice.
+fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), String> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{name} is given twice")),
+    }
+}

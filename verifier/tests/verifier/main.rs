@@ -1,0 +1,9 @@
+//! One binary for all integration tests: linking is most of the cost.
+
+mod command;
+mod evidence;
+mod node;
+mod receipt;
+mod support;
+mod tree;
+mod vectors;

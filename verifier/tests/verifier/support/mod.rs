@@ -1,0 +1,6 @@
+//! Builds real batches and real chain state in memory.
+
+pub mod batch;
+pub mod cases;
+pub mod chain;
+pub mod forgeries;
