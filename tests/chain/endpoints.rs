@@ -61,6 +61,9 @@ async fn gateway_trouble_is_unreachable() {
         let error = scripted(move |_, _| Says::Raw(status, body.into())).await.chain_id().await.expect_err("refused");
         assert!(matches!(error, ChainError::Unreachable(ref why) if why.contains(&status.to_string())), "{error}");
     }
+    // Whatever the body of a 429 says, it says nothing about the call.
+    let evm = scripted(|_, _| Says::Status(429, json!({ "code": -32000, "message": "nonce too low" }))).await;
+    assert!(matches!(evm.send(&[2]).await, Err(ChainError::Unreachable(_))));
     let limited = json!({ "code": -32005, "message": "project ID request rate exceeded" });
     for status in [200, 429] {
         let limited = limited.clone();

@@ -224,6 +224,18 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_the_http_client_lose_the_address() {
+        use reqwest::ResponseBuilderExt;
+        let url: reqwest::Url = "http://127.0.0.1:1/short".parse().expect("a URL");
+        let response = axum::http::Response::builder().status(500).url(url).body("").expect("a response");
+        // An error without an inner one: its own text holds the address.
+        let error = reqwest::Response::from(response).error_for_status().expect_err("an error");
+        assert!(error.to_string().contains("short"), "{error}");
+        let shown = rpc("http://127.0.0.1:1/short").unreachable(error).to_string();
+        assert!(!shown.contains("short"), "{shown}");
+    }
+
+    #[test]
     fn long_texts_are_cut() {
         assert_eq!(rpc("http://127.0.0.1:1").text(&"é".repeat(1000)).chars().count(), MAX_TEXT);
     }
