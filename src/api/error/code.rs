@@ -73,7 +73,7 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
     /// The body did not arrive in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
-    /// The proof is not anchored yet, or not final where that was asked for. `status` says how far it is, `anchor_by`
+    /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
     /// The body is longer than the route takes.

@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
@@ -93,19 +93,16 @@ fn print(response: &mut Response, id: &RequestId, public_url: &str) {
         Some(detail) => detail,
         None => code.description(),
     };
-    let mut body = json!({
-        "type": format!("{public_url}/problems/{}", code.as_str()),
-        "title": code.title(),
-        "status": status.as_u16(),
-        "code": code.as_str(),
-        "detail": detail,
-        "request_id": id.0,
-    });
-    if let Value::Object(body) = &mut body {
-        body.extend(parts.members);
-    }
+    // Members of our own first: none can take the place of one that every problem has.
+    let mut body = parts.members;
+    body.insert("type".into(), format!("{public_url}/problems/{}", code.as_str()).into());
+    body.insert("title".into(), code.title().into());
+    body.insert("status".into(), status.as_u16().into());
+    body.insert("code".into(), code.as_str().into());
+    body.insert("detail".into(), detail.into());
+    body.insert("request_id".into(), id.0.clone().into());
     *response.status_mut() = status;
-    *response.body_mut() = Body::from(body.to_string());
+    *response.body_mut() = Body::from(Value::Object(body).to_string());
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -110,7 +110,8 @@ fn not_ready(api: &State, proof: &Proof) -> Problem {
     let anchor_by = api.deadline.of(proof.received_at).format(&Rfc3339).unwrap_or_default();
     Code::ReceiptNotReady
         .with(format!("the proof is {}", proof.status.as_str()))
-        .member("status", proof.status.as_str())
+        // Not `status`, which is the HTTP status in every problem.
+        .member("proof_status", proof.status.as_str())
         .member("anchor_by", anchor_by)
         .retry_after(wait.unsigned_abs())
 }

@@ -1,0 +1,15 @@
+//! The HTTP side over real sockets, against a real Postgres.
+
+mod attacks;
+mod bad_input;
+mod batch;
+mod evidence;
+mod kit;
+mod listener;
+mod proofs;
+mod receipt;
+mod token;
+
+#[allow(unused_imports)]
+#[path = "../it/support/mod.rs"]
+mod support;
