@@ -1,1 +1,189 @@
-//! app
+//! Wiring: settings in, a running service out. Nothing is decided here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use anyhow::{Context, anyhow, bail};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_cron_scheduler::{Job, JobScheduler};
+use uuid::Uuid;
+
+use crate::api::listen::Listener;
+use crate::api::secret::Pepper;
+use crate::api::token::Tokens;
+use crate::api::{self, Deadline};
+use crate::chain::Target;
+use crate::chain::evm::Evm;
+use crate::chain::signer::{LocalWallet, Signer};
+use crate::config::{self, Config};
+use crate::ledger::Ledger;
+use crate::ledger::intake::{Intake, Limits};
+use crate::pipeline::anchoring::{Anchoring, Policy};
+use crate::pipeline::runner::{self, Work};
+use crate::pipeline::schedule::Schedule;
+use crate::pipeline::seal::Sealer;
+use crate::pipeline::{self, Step};
+use crate::ports::Ports;
+
+/// Pause between two looks at the pool, and at the chain, while there is nothing to do.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` completes, then finishes what is under way: requests within ten seconds, and the digests that
+/// wait. The pipeline is simply ended: its steps go on where they were at the next start.
+///
+/// # Errors
+/// When the service cannot start (one sentence says what to do), and when one of its tasks dies: a service that goes on
+/// without its sealer would look well and do nothing.
+pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let ledger = Ledger::connect(config.database_url.expose_secret(), config.database_connections).context("database_url")?;
+    ledger.check_schema().await?;
+    ledger.check_durability().await?;
+    let schedule = Schedule::parse(&config.seal.schedule).context("seal.schedule")?;
+    let tokens = Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?;
+    let pepper = Pepper::load(&config.auth.pepper)?;
+    let listener = Listener::bind(&config.http).await?;
+
+    let holder = instance(&ports);
+    let mut steps = JoinSet::new();
+    let (due, sealed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let sealer = Sealer {
+        ledger: ledger.clone(),
+        origin: config.origin.clone(),
+        schedule: schedule.clone(),
+        threshold: config.seal.threshold,
+        holder,
+    };
+    steps.spawn(runner::run("seal", POLL, Arc::clone(&due), Seal { sealer, sealed: Arc::clone(&sealed) }));
+    for target in &config.targets {
+        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target)?, holder, connected: None };
+        steps.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
+    }
+    // Only wakes the sealer: what is due is decided from the database, so a missed tick is caught up by the next look.
+    let mut clock = tick(&config.seal.schedule, due).await?;
+
+    let (intake, mut lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
+    let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(config.seal.allowance));
+    let state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
+    tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
+
+    tokio::select! {
+        served = listener.serve(api::router(state), stop) => served?,
+        ended = steps.join_next() => return Err(died("the pipeline", ended)),
+        ended = lanes.join_next() => return Err(died("the intake", ended)),
+    }
+    // The router is gone and with it every way in, so the lanes end when nothing waits any more.
+    while let Some(ended) = lanes.join_next().await {
+        ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
+    }
+    steps.shutdown().await;
+    clock.shutdown().await.context("stopping the schedule")?;
+    ledger.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A name for this process in leases.
+fn instance(ports: &Ports) -> Uuid {
+    let mut bytes = [0; 16];
+    ports.entropy.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn died(what: &str, ended: Option<Result<(), tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Err(error)) => anyhow!("{what} died: {error}; ending, because accepting digests without it would be a lie"),
+        _ => anyhow!("{what} ended by itself; ending, because accepting digests without it would be a lie"),
+    }
+}
+
+async fn tick(schedule: &str, due: Arc<Notify>) -> anyhow::Result<JobScheduler> {
+    let scheduler = JobScheduler::new().await.context("starting the schedule")?;
+    let job = Job::new(schedule, move |_, _| due.notify_one()).context("seal.schedule")?;
+    scheduler.add(job).await.context("starting the schedule")?;
+    scheduler.start().await.context("starting the schedule")?;
+    Ok(scheduler)
+}
+
+/// Seals, and wakes whoever anchors.
+struct Seal {
+    sealer: Sealer,
+    sealed: Arc<Notify>,
+}
+
+impl Work for Seal {
+    async fn step(&mut self) -> pipeline::Result<Step> {
+        let done = self.sealer.step().await?;
+        if done == Step::Worked {
+            self.sealed.notify_waiters();
+        }
+        Ok(done)
+    }
+}
+
+/// A configured target, checked as far as it can be without asking anybody.
+#[derive(Debug)]
+struct Endpoint {
+    chain: Arc<Evm>,
+    signer: Arc<dyn Signer>,
+    policy: Policy,
+}
+
+impl Endpoint {
+    fn of(target: &config::Target) -> anyhow::Result<Self> {
+        let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
+        let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
+        let policy = Policy {
+            depth: target.depth,
+            ceiling: u128::from(target.max_fee_gwei) * 1_000_000_000,
+            bump_after: Duration::from_secs(target.bump_after),
+            ..Policy::default()
+        };
+        Ok(Self { chain: Arc::new(chain), signer: Arc::new(wallet(&target.signer)?), policy })
+    }
+}
+
+/// The publisher's key from where the settings say.
+///
+/// # Errors
+/// Names the source, never what it holds.
+pub fn wallet(signer: &config::Signer) -> anyhow::Result<LocalWallet> {
+    let secret = |path: &std::path::Path| -> anyhow::Result<SecretString> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(text.trim_end_matches(['\r', '\n']).into())
+    };
+    Ok(match signer {
+        config::Signer::Env(name) => match std::env::var(name) {
+            Ok(key) => LocalWallet::from_hex(&key.into()).with_context(|| format!("environment variable {name}"))?,
+            Err(_) => bail!("signer: the environment variable {name} is not set"),
+        },
+        config::Signer::KeyFile(path) => {
+            LocalWallet::from_hex(&secret(path)?).with_context(|| format!("key file {}", path.display()))?
+        }
+        config::Signer::Keystore { path, password_file } => LocalWallet::from_keystore(path, &secret(password_file)?)?,
+    })
+}
+
+/// Connects, however long that takes, then anchors. A chain that is down at start delays nothing else.
+struct Anchor {
+    ledger: Ledger,
+    endpoint: Endpoint,
+    holder: Uuid,
+    connected: Option<Anchoring>,
+}
+
+impl Work for Anchor {
+    async fn step(&mut self) -> pipeline::Result<Step> {
+        if let Some(anchoring) = &self.connected {
+            return anchoring.step().await;
+        }
+        let Endpoint { chain, signer, policy } = &self.endpoint;
+        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), Arc::clone(signer));
+        let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
+        tracing::info!(chain = ?self.endpoint.chain, "connected");
+        self.connected = Some(anchoring);
+        Ok(Step::Worked)
+    }
+}

@@ -1,1 +1,180 @@
-//! api
+//! The HTTP side: tokens, submissions, receipts, public batches. Speaks to the ledger only; the chain is never asked.
+
+mod body;
+pub mod caller;
+pub mod error;
+pub mod health;
+pub mod listen;
+mod partner;
+pub mod receipt;
+pub mod secret;
+pub mod token;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::caller::Standings;
+use self::error::{Code, Result};
+use self::secret::Pepper;
+use self::token::Tokens;
+use crate::ledger::Ledger;
+use crate::ledger::intake::Intake;
+use crate::ports::Ports;
+
+/// By when a proof is promised to be anchored.
+#[derive(Clone)]
+pub struct Deadline {
+    next_seal: Arc<dyn Fn(OffsetDateTime) -> OffsetDateTime + Send + Sync>,
+    allowance: Duration,
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deadline").field("allowance", &self.allowance).finish_non_exhaustive()
+    }
+}
+
+impl Deadline {
+    /// `next_seal` answers the first scheduled seal after a moment; anchoring is allowed to take `allowance` from there.
+    pub fn new(next_seal: impl Fn(OffsetDateTime) -> OffsetDateTime + Send + Sync + 'static, allowance: Duration) -> Self {
+        Self { next_seal: Arc::new(next_seal), allowance }
+    }
+
+    /// The first scheduled seal after `moment`.
+    #[must_use]
+    pub fn next_seal(&self, moment: OffsetDateTime) -> OffsetDateTime {
+        (self.next_seal)(moment)
+    }
+
+    /// By when what was received then is promised to be anchored.
+    #[must_use]
+    pub fn of(&self, received_at: OffsetDateTime) -> OffsetDateTime {
+        self.next_seal(received_at) + self.allowance
+    }
+}
+
+/// Bounds of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Time for the whole answer.
+    pub answer: Duration,
+    /// Time in which a body must arrive.
+    pub body: Duration,
+    /// Time for a submission's commit.
+    pub commit: Duration,
+    /// Bytes of a body.
+    pub body_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(15),
+            body: Duration::from_secs(10),
+            commit: Duration::from_secs(12),
+            body_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// What the handlers need. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The database.
+    pub ledger: Ledger,
+    /// The way in for digests.
+    pub intake: Intake,
+    /// Clock and entropy.
+    pub ports: Ports,
+    /// The keys of access tokens.
+    pub tokens: Arc<Tokens>,
+    /// The key of consumer secrets.
+    pub pepper: Arc<Pepper>,
+    /// What is promised.
+    pub deadline: Deadline,
+    /// Links start with it; no slash at the end.
+    pub public_url: Arc<str>,
+    /// Bounds of one request.
+    pub limits: Limits,
+    /// How credentials stand.
+    pub standings: Arc<Standings>,
+}
+
+impl State {
+    /// How long an account may go on after it was disabled, at most.
+    pub const STANDING: Duration = Duration::from_secs(5);
+
+    /// With the default bounds; they are fields and may be changed.
+    #[must_use]
+    pub fn new(
+        ledger: Ledger,
+        intake: Intake,
+        ports: Ports,
+        tokens: Tokens,
+        pepper: Pepper,
+        deadline: Deadline,
+        public_url: &str,
+    ) -> Self {
+        Self {
+            ledger,
+            intake,
+            ports,
+            tokens: Arc::new(tokens),
+            pepper: Arc::new(pepper),
+            deadline,
+            public_url: public_url.into(),
+            limits: Limits::default(),
+            standings: Arc::new(Standings::new(Self::STANDING)),
+        }
+    }
+}
+
+/// Handlers take the state as it is.
+impl FromRequestParts<Self> for State {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &Self) -> std::result::Result<Self, Infallible> {
+        Ok(state.clone())
+    }
+}
+
+/// All routes.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::ready))
+        .route("/problems", get(problems))
+        .route("/problems/{code}", get(problem))
+        .route("/oauth2/token", post(token::token))
+        .route("/.well-known/jwks.json", get(token::jwks))
+        .route("/.well-known/oauth-authorization-server", get(token::metadata))
+        .nest("/v1", partner::routes())
+        .fallback(async || error::Problem::new(Code::NotFound))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), error::finish))
+        .with_state(state)
+}
+
+fn described(code: Code) -> Value {
+    json!({ "code": code.as_str(), "status": code.status().as_u16(), "title": code.title(), "description": code.description() })
+}
+
+/// `GET /problems`: every problem there is.
+async fn problems() -> Json<Value> {
+    Json(json!({ "problems": Code::ALL.iter().copied().map(described).collect::<Vec<_>>() }))
+}
+
+/// `GET /problems/{code}`: where the `type` of a problem leads.
+async fn problem(Path(name): Path<String>) -> Result<Json<Value>> {
+    Ok(Json(described(Code::parse(&name).ok_or(Code::NotFound)?)))
+}

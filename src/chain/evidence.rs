@@ -175,3 +175,56 @@ fn bytes(bytes: Bytes) -> verifier::Bytes {
 fn garbage(what: String) -> ChainError {
     ChainError::Garbage(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::consensus::{SignableTransaction, TxEip4844, TxEip4844Variant};
+    use alloy::primitives::{Address, Signature, U256};
+    use alloy_trie::proof::verify_proof;
+    use alloy_trie::root::ordered_trie_root_encoded;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_blob_transaction_is_encoded_as_it_stands_in_the_block() {
+        let transaction = TxEip4844 {
+            chain_id: 1,
+            nonce: 2,
+            gas_limit: 21_000,
+            max_fee_per_gas: 7,
+            max_priority_fee_per_gas: 1,
+            to: Address::repeat_byte(3),
+            value: U256::from(4),
+            blob_versioned_hashes: vec![B256::repeat_byte(1)],
+            max_fee_per_blob_gas: 5,
+            ..Default::default()
+        };
+        let variant: TxEip4844Variant = TxEip4844Variant::TxEip4844(transaction);
+        let envelope = TxEnvelope::Eip4844(variant.into_signed(Signature::test_signature()));
+        let json = serde_json::to_value(&envelope).expect("JSON");
+        assert_eq!(json["type"], "0x3");
+        let raw = encode(&json).expect("a known type");
+        assert_eq!(raw, envelope.encoded_2718());
+        assert_eq!(json["hash"].as_str(), Some(keccak256(raw).to_string().as_str()));
+        assert_eq!(encode(&json!({ "type": "0x7e" })), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_transaction_trie_proves_each_of_its_values(
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 40..90), 1..300),
+            pick: prop::sample::Index,
+        ) {
+            let index = pick.index(values.len());
+            let (root, proof) = trie_proof(&values, index);
+            prop_assert_eq!(root, ordered_trie_root_encoded(&values));
+            let key = Nibbles::unpack(alloy::rlp::encode(index));
+            prop_assert!(verify_proof(root, key, Some(values[index].clone()), &proof).is_ok());
+            let nodes: Vec<_> = proof.into_iter().map(bytes).collect();
+            let found = verifier::trie::value(&root.0.into(), &alloy::rlp::encode(index), &nodes);
+            prop_assert_eq!(found.ok(), Some(values[index].as_slice()));
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! dev
+//! The local stack: a real Postgres, a real EVM node, pinned tools and a certificate, all ended with their owner.
+
+pub mod anvil;
+pub mod cert;
+pub mod child;
+pub mod host;
+pub mod postgres;
+pub mod tools;

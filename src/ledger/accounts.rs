@@ -101,7 +101,9 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
-        let rows = sqlx::query!("select id, name, role, created_at, disabled_at from accounts order by name").fetch_all(self.pool()).await?;
+        let rows = sqlx::query!("select id, name, role, created_at, disabled_at from accounts order by name")
+            .fetch_all(self.pool())
+            .await?;
         rows.into_iter()
             .map(|row| {
                 Ok(Account {

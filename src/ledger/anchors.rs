@@ -182,8 +182,14 @@ impl Ledger {
         .execute(&mut *transaction)
         .await?;
         exactly_one(done.rows_affected(), "anchor that is not final")?;
-        history(&mut transaction, batch, target, "included", Some(&format!("block {} 0x{}", place.block_number, hex::encode(place.block_hash))))
-            .await?;
+        history(
+            &mut transaction,
+            batch,
+            target,
+            "included",
+            Some(&format!("block {} 0x{}", place.block_number, hex::encode(place.block_hash))),
+        )
+        .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -213,7 +219,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Moved`] when it is not included in that very block, [`LedgerError::LeaseLost`], or when the
     /// database fails.
-    pub async fn finalize_anchor(&self, lease: &Lease, target: TargetId, batch: u64, place: &Place, evidence: &str) -> Result<()> {
+    pub async fn finalize_anchor(
+        &self,
+        lease: &Lease,
+        target: TargetId,
+        batch: u64,
+        place: &Place,
+        evidence: &str,
+    ) -> Result<()> {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
         let done = sqlx::query!(

@@ -57,7 +57,8 @@ impl Ledger {
         .await?;
         exactly_one(done.rows_affected(), "planned anchor")?;
         insert(&mut transaction, target, batch, attempt).await?;
-        history(&mut transaction, batch, target, "sent", Some(&format!("nonce {nonce}, 0x{}", hex::encode(attempt.tx_hash)))).await?;
+        history(&mut transaction, batch, target, "sent", Some(&format!("nonce {nonce}, 0x{}", hex::encode(attempt.tx_hash))))
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -78,7 +79,8 @@ impl Ledger {
         .await?;
         exactly_one(done.rows_affected(), "sent anchor")?;
         insert(&mut transaction, target, batch, attempt).await?;
-        history(&mut transaction, batch, target, "sent", Some(&format!("higher fees, 0x{}", hex::encode(attempt.tx_hash)))).await?;
+        history(&mut transaction, batch, target, "sent", Some(&format!("higher fees, 0x{}", hex::encode(attempt.tx_hash))))
+            .await?;
         Ok(transaction.commit().await?)
     }
 

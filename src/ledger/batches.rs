@@ -107,7 +107,9 @@ impl Ledger {
             let previous_root = match (row.number, row.previous_root) {
                 (1, None) => [0; 32],
                 (_, Some(root)) => fixed(&root, "batches.root")?,
-                (number, None) => return Err(LedgerError::Damaged(format!("batch {number} is closed but the one before it is not sealed"))),
+                (number, None) => {
+                    return Err(LedgerError::Damaged(format!("batch {number} is closed but the one before it is not sealed")));
+                }
             };
             Ok(ClosedBatch { number: natural(row.number, "batches.number")?, previous_root })
         })
@@ -119,7 +121,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when the batch is sealed already, [`LedgerError::LeaseLost`], or when the database fails.
-    pub async fn seal_batch(&self, lease: &Lease, batch: &SealedBatch, tree: impl Iterator<Item = NewTile<'_>> + Send) -> Result<()> {
+    pub async fn seal_batch(&self, lease: &Lease, batch: &SealedBatch, tree: &[NewTile<'_>]) -> Result<()> {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
         tiles::insert(&mut transaction, batch.number, tree).await?;
@@ -155,9 +157,12 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn batch(&self, number: u64) -> Result<Option<Batch>> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };
-        let row = sqlx::query!("select number, opened_at, closed_at, sealed_at, header, size, root from batches where number = $1", number)
-            .fetch_optional(self.pool())
-            .await?;
+        let row = sqlx::query!(
+            "select number, opened_at, closed_at, sealed_at, header, size, root from batches where number = $1",
+            number
+        )
+        .fetch_optional(self.pool())
+        .await?;
         row.map(|row| {
             let number = natural(row.number, "batches.number")?;
             Ok(match (row.sealed_at, row.header, row.size, row.root) {

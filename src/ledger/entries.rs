@@ -141,7 +141,9 @@ mod tests {
         let bytes = copy_of(2);
         assert!(parse(&bytes[..bytes.len() - 1], 7).is_err(), "cut off");
         assert!(parse(&bytes[..bytes.len() - 2], 64).is_err(), "no trailer");
-        for (at, what) in [(0, "signature"), (12, "flags"), (20, "columns"), (24, "length of the digest"), (60, "length of the salt")] {
+        for (at, what) in
+            [(0, "signature"), (12, "flags"), (20, "columns"), (24, "length of the digest"), (60, "length of the salt")]
+        {
             let mut wrong = bytes.clone();
             wrong[at] ^= 1;
             assert!(parse(&wrong, 64).is_err(), "{what}");

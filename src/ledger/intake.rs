@@ -132,6 +132,12 @@ impl Intake {
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
     }
+
+    /// Whether anybody takes what is handed in: false once every lane has ended.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.jobs.is_closed()
+    }
 }
 
 async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {

@@ -62,10 +62,15 @@ impl Ledger {
 impl Lease {
     /// Fails unless the lease is still ours, and keeps it so until the surrounding transaction ends.
     pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<()> {
-        sqlx::query!("select name from leases where name = $1 and holder = $2 and token = $3 for share", self.name, self.holder, self.token)
-            .fetch_optional(connection)
-            .await?
-            .map(|_| ())
-            .ok_or_else(|| LedgerError::LeaseLost { name: self.name.clone() })
+        sqlx::query!(
+            "select name from leases where name = $1 and holder = $2 and token = $3 for share",
+            self.name,
+            self.holder,
+            self.token
+        )
+        .fetch_optional(connection)
+        .await?
+        .map(|_| ())
+        .ok_or_else(|| LedgerError::LeaseLost { name: self.name.clone() })
     }
 }

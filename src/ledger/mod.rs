@@ -16,8 +16,11 @@ pub mod tiles;
 
 use std::time::Duration;
 
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum LedgerError {
     /// Stored data that cannot be: changed behind our back or damaged.
     #[error("damaged: {0}")]
     Damaged(String),
+    /// The schema is not the one this version was built for.
+    #[error("the database's schema is {0}")]
+    Schema(&'static str),
     /// The server would lose acknowledged proofs in a crash.
     #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
     NotDurable {
@@ -59,9 +65,9 @@ impl LedgerError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03"))
-            }
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+            }),
             _ => false,
         }
     }
@@ -110,7 +116,27 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be reached or holds a schema this version does not know.
     pub async fn migrate(&self) -> Result<()> {
-        Ok(sqlx::migrate!().run(&self.pool).await?)
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Fails unless the schema is exactly the one this version was built for.
+    ///
+    /// # Errors
+    /// [`LedgerError::Schema`] says whether to migrate or to update the service.
+    pub async fn check_schema(&self) -> Result<()> {
+        let mut connection = self.pool.acquire().await?;
+        let applied = match connection.list_applied_migrations("_sqlx_migrations").await {
+            Ok(applied) => applied.into_iter().map(|migration| migration.version).max(),
+            // No table: no migration ever ran.
+            Err(MigrateError::Execute(sqlx::Error::Database(error))) if error.code().is_some_and(|code| code == "42P01") => None,
+            Err(error) => return Err(error.into()),
+        };
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+        match applied.cmp(&known) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => Err(LedgerError::Schema("older than this version of sceau; run `sceau migrate`")),
+            std::cmp::Ordering::Greater => Err(LedgerError::Schema("newer than this version of sceau; update the service")),
+        }
     }
 
     /// Fails unless a commit on this server survives a crash of server and machine.

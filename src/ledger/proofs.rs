@@ -98,7 +98,10 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be asked or there is no such batch.
     pub async fn batch_status(&self, batch: u64) -> Result<Status> {
-        self.batch_statuses(&[batch]).await?.remove(&batch).ok_or_else(|| LedgerError::Damaged(format!("batch {batch} does not exist")))
+        self.batch_statuses(&[batch])
+            .await?
+            .remove(&batch)
+            .ok_or_else(|| LedgerError::Damaged(format!("batch {batch} does not exist")))
     }
 
     /// How far the proofs of each of these batches are.

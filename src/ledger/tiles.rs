@@ -30,11 +30,10 @@ impl NewTile<'_> {
 /// Rows inserted with one statement: 4 MiB of hashes.
 const ROWS_A_STATEMENT: usize = 512;
 
-pub(super) async fn insert(connection: &mut PgConnection, batch: u64, tiles: impl Iterator<Item = NewTile<'_>>) -> Result<()> {
-    let mut tiles = tiles.peekable();
-    while tiles.peek().is_some() {
+pub(super) async fn insert(connection: &mut PgConnection, batch: u64, tiles: &[NewTile<'_>]) -> Result<()> {
+    for tiles in tiles.chunks(ROWS_A_STATEMENT) {
         let (mut levels, mut indices, mut lowests, mut hashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for tile in tiles.by_ref().take(ROWS_A_STATEMENT) {
+        for tile in tiles {
             levels.push(i16::from(tile.level));
             indices.push(i32::try_from(tile.index).map_err(|_| LedgerError::Damaged(format!("tile index {}", tile.index)))?);
             lowests.push(tile.lowest().map(<[u8]>::to_vec));
@@ -70,6 +69,26 @@ impl Ledger {
             index
         )
         .fetch_optional(self.pool())
+        .await?)
+    }
+
+    /// Several tiles of a sealed batch (level and index each) with one query, in the order asked for; `None` where there
+    /// is no such tile.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn tiles(&self, batch: u64, wanted: &[(u8, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
+        let levels: Vec<i16> = wanted.iter().map(|(level, _)| i16::from(*level)).collect();
+        // An index that does not fit is one that is not there.
+        let indices: Vec<i32> = wanted.iter().map(|(_, index)| i32::try_from(*index).unwrap_or(-1)).collect();
+        Ok(sqlx::query_scalar!(
+            r#"select t.hashes as "hashes?" from unnest($2::smallint[], $3::integer[]) with ordinality as w (level, index, ord)
+               left join tiles t on t.batch = $1 and t.level = w.level and t.index = w.index order by w.ord"#,
+            stored(batch),
+            &levels,
+            &indices,
+        )
+        .fetch_all(self.pool())
         .await?)
     }
 

@@ -59,7 +59,13 @@ impl Anchoring {
     ///
     /// # Errors
     /// [`StepError::Halt`] when it serves another chain or contract.
-    pub async fn connect(ledger: Ledger, chain: Arc<dyn Chain>, signer: Arc<dyn Signer>, policy: Policy, holder: Uuid) -> Result<Self> {
+    pub async fn connect(
+        ledger: Ledger,
+        chain: Arc<dyn Chain>,
+        signer: Arc<dyn Signer>,
+        policy: Policy,
+        holder: Uuid,
+    ) -> Result<Self> {
         let target = chain.target().clone();
         let found = chain.chain_id().await?;
         if found != target.chain_id {
@@ -85,13 +91,16 @@ impl Anchoring {
     /// # Errors
     /// See [`StepError`]; what was committed stands.
     pub async fn step(&self) -> Result<Step> {
-        let done = with_lease(&self.ledger, &self.lease, self.holder, async |lease| {
+        let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
             let found = self.chain.chain_id().await?;
             if found != self.chain.target().chain_id {
-                return Err(StepError::Halt(format!("the endpoint for {} now serves chain {found}", self.chain.target().caip2())));
+                return Err(StepError::Halt(format!(
+                    "the endpoint for {} now serves chain {found}",
+                    self.chain.target().caip2()
+                )));
             }
-            let confirmed = self.confirm(lease).await?;
-            let published = self.publish(lease).await?;
+            let confirmed = self.confirm(&lease).await?;
+            let published = self.publish(&lease).await?;
             Ok(confirmed.or(published))
         });
         Ok(done.await?.unwrap_or(Step::Idle))

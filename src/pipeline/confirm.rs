@@ -53,7 +53,10 @@ impl Anchoring {
             return self.include(lease, number, &inclusion).await;
         }
         if let Some(inclusion) = reverted {
-            return Err(StepError::Halt(format!("the transaction {} that should anchor batch {number} reverted", inclusion.tx_hash)));
+            return Err(StepError::Halt(format!(
+                "the transaction {} that should anchor batch {number} reverted",
+                inclusion.tx_hash
+            )));
         }
         let (Some(newest), Some(nonce)) = (attempts.last(), anchor.nonce) else {
             return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));

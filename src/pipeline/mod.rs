@@ -63,11 +63,11 @@ pub const LEASE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// Those of `work`, or [`LedgerError::LeaseLost`] when the lease is taken over while it runs.
-pub async fn with_lease<T>(
+pub async fn with_lease<T, F: Future<Output = Result<T>>>(
     ledger: &Ledger,
     name: &str,
     holder: Uuid,
-    work: impl AsyncFnOnce(&Lease) -> Result<T>,
+    work: impl FnOnce(Lease) -> F,
 ) -> Result<Option<T>> {
     let Some(lease) = ledger.lease(name, holder, LEASE).await? else { return Ok(None) };
     let renew = async {
@@ -81,7 +81,7 @@ pub async fn with_lease<T>(
         }
     };
     let result = tokio::select! {
-        result = work(&lease) => result,
+        result = work(lease.clone()) => result,
         () = renew => Err(LedgerError::LeaseLost { name: name.into() }.into()),
     };
     // Best effort: it expires by itself.

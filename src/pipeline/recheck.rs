@@ -19,7 +19,9 @@ pub async fn recheck(ledger: &Ledger, number: u64) -> Result<SealedBatch> {
     let Some(Batch::Sealed(batch)) = ledger.batch(number).await? else {
         return Err(StepError::Halt(format!("batch {number} is to be anchored but not sealed")));
     };
-    let halt = |what: &str| Err(StepError::Halt(format!("batch {number} must not be anchored: {what}; see docs/operations.md, \"halted\"")));
+    let halt = |what: &str| {
+        Err(StepError::Halt(format!("batch {number} must not be anchored: {what}; see docs/operations.md, \"halted\"")))
+    };
 
     let header = match BatchHeader::parse(&batch.header) {
         Ok(header) => header,

@@ -10,12 +10,18 @@ use super::{Result, Step, StepError};
 /// Longest pause between tries after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Repeats `step` for ever: at once after work, after `interval` or a wake-up when idle, after growing pauses on
-/// errors. Never returns; a panic in `step` ends the task, and whoever started it must end the process then.
-pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut step: impl AsyncFnMut() -> Result<Step>) {
+/// Something that is done step by step.
+pub trait Work: Send {
+    /// Does what there is to do now, or a part of it.
+    fn step(&mut self) -> impl Future<Output = Result<Step>> + Send;
+}
+
+/// Repeats the step for ever: at once after work, after `interval` or a wake-up when idle, after growing pauses on
+/// errors. Never returns; a panic in a step ends the task, and whoever started it must end the process then.
+pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut work: impl Work) {
     let mut pause = interval;
     loop {
-        match step().await {
+        match work.step().await {
             Ok(Step::Worked) => {
                 pause = interval;
                 continue;
@@ -26,7 +32,9 @@ pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut 
                 let again_in = pause.as_secs_f32();
                 match error {
                     StepError::Halt(_) => tracing::error!(step = name, %error, again_in, "needs an operator"),
-                    StepError::Ledger(ref ledger) if ledger.is_transient() => tracing::warn!(step = name, %error, again_in, "trying again"),
+                    StepError::Ledger(ref ledger) if ledger.is_transient() => {
+                        tracing::warn!(step = name, %error, again_in, "trying again")
+                    }
                     StepError::Chain(_) => tracing::warn!(step = name, %error, again_in, "trying again"),
                     _ => tracing::error!(step = name, %error, again_in, "trying again"),
                 }

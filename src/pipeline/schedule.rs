@@ -37,7 +37,8 @@ impl Schedule {
     /// When the schedule has no more times before the end of the calendar.
     #[must_use]
     pub fn next_after(&self, time: OffsetDateTime) -> OffsetDateTime {
-        let time = DateTime::<Utc>::from_timestamp(time.unix_timestamp(), time.nanosecond()).expect("both calendars have this time");
+        let time =
+            DateTime::<Utc>::from_timestamp(time.unix_timestamp(), time.nanosecond()).expect("both calendars have this time");
         let next = self.cron.find_next_occurrence(&time, false).expect("a cron schedule comes due again");
         OffsetDateTime::from_unix_timestamp(next.timestamp()).expect("both calendars have this time")
     }

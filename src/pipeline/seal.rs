@@ -36,12 +36,12 @@ impl Sealer {
     /// # Errors
     /// See [`StepError`]; nothing is half-done.
     pub async fn step(&self) -> Result<Step> {
-        let done = with_lease(&self.ledger, "seal", self.holder, async |lease| {
+        let done = with_lease(&self.ledger, "seal", self.holder, |lease| async move {
             if self.is_due().await? {
-                self.close(lease).await?;
+                self.close(&lease).await?;
             }
             match self.ledger.next_to_seal().await? {
-                Some(closed) => self.build(lease, closed).await.map(|()| Step::Worked),
+                Some(closed) => self.build(&lease, closed).await.map(|()| Step::Worked),
                 None => Ok(Step::Idle),
             }
         });
@@ -54,11 +54,11 @@ impl Sealer {
     /// # Errors
     /// See [`StepError`].
     pub async fn seal_now(&self) -> Result<Option<u64>> {
-        let done = with_lease(&self.ledger, "seal", self.holder, async |lease| {
-            self.close(lease).await?;
+        let done = with_lease(&self.ledger, "seal", self.holder, |lease| async move {
+            self.close(&lease).await?;
             let mut newest = None;
             while let Some(closed) = self.ledger.next_to_seal().await? {
-                self.build(lease, closed).await?;
+                self.build(&lease, closed).await?;
                 newest = Some(closed.number);
             }
             Ok(newest)
@@ -108,12 +108,14 @@ impl Sealer {
         .map_err(|error| StepError::Halt(format!("building the tree of batch {number}: {error}")))?
         .ok_or_else(|| StepError::Halt(format!("batch {number} has two equal leaves")))?;
         let batch = SealedBatch { number, sealed_at, header, size: tree.size(), root: tree.root().into() };
-        let tiles = tile::tiles(&tree).map(|(id, hashes)| NewTile {
-            level: u8::try_from(id.level).expect("a tree has at most 8 tile levels"),
-            index: id.index,
-            hashes: hashes.as_flattened(),
-        });
-        self.ledger.seal_batch(lease, &batch, tiles).await?;
+        let tiles: Vec<NewTile<'_>> = tile::tiles(&tree)
+            .map(|(id, hashes)| NewTile {
+                level: u8::try_from(id.level).expect("a tree has at most 8 tile levels"),
+                index: id.index,
+                hashes: hashes.as_flattened(),
+            })
+            .collect();
+        self.ledger.seal_batch(lease, &batch, &tiles).await?;
         tracing::info!(batch = number, proofs = count, root = %Digest::from(batch.root), "sealed");
         Ok(())
     }

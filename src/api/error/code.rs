@@ -1,0 +1,141 @@
+//! Every problem this service answers with, in one table.
+
+use axum::http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong, as a stable name. Programs decide by it; titles and details are for people.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// One line for people, always the same for a code.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What it means and what to do about it.
+            #[must_use]
+            pub fn description(self) -> String {
+                let text: &[&str] = match self { $(Self::$name => &[$($doc),*],)* };
+                text.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is not one this service understands, for a reason that has no code of its own.
+    BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
+    /// The body is not JSON. `line` and `column` say where it ends to be.
+    BodyMalformed = "body_malformed", BAD_REQUEST, "The body is not JSON";
+    /// The query has a parameter this route does not take, or a value the parameter does not have.
+    QueryInvalid = "query_invalid", BAD_REQUEST, "The query is not one this route takes";
+    /// A digest is exactly 64 lower-case hexadecimal digits.
+    DigestInvalid = "digest_invalid", BAD_REQUEST, "Not a SHA-256 digest";
+    /// The route needs an access token in the `Authorization` header (`Bearer`).
+    TokenMissing = "token_missing", UNAUTHORIZED, "An access token is needed";
+    /// The access token was not given by this service, or not for it, or its credential is gone. Ask for a new one.
+    TokenInvalid = "token_invalid", UNAUTHORIZED, "The access token is not valid";
+    /// The access token was valid. Ask for a new one.
+    TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
+    /// The token's scopes do not include the one this route needs.
+    ScopeMissing = "scope_missing", FORBIDDEN, "The access token lacks a scope";
+    /// The token is in order but its account or credential was disabled after it was given.
+    AccountDisabled = "account_disabled", FORBIDDEN, "The account is disabled";
+    /// There is no such route.
+    NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
+    /// This account never submitted this digest.
+    ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
+    /// There is no batch of this number.
+    BatchUnknown = "batch_unknown", NOT_FOUND, "No such batch";
+    /// The batch has no such tile, or is not sealed yet.
+    TileUnknown = "tile_unknown", NOT_FOUND, "No such tile";
+    /// The route exists; the header `Allow` lists its methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
+    /// The body did not arrive in time.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    /// The proof is not anchored yet, or not final where that was asked for. `status` says how far it is, `anchor_by`
+    /// by when it is promised.
+    ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// The body is longer than the route takes.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body must be `application/json` without content coding.
+    MediaTypeUnsupported = "media_type_unsupported", UNSUPPORTED_MEDIA_TYPE, "The body has another media type than the route takes";
+    /// The body is JSON of another shape than the route takes: a member is missing, unknown, twice there or of another type.
+    BodyInvalid = "body_invalid", UNPROCESSABLE_ENTITY, "The body is not what this route takes";
+    /// A submission has 1 to 10,000 proofs.
+    ProofsCount = "proofs_count", UNPROCESSABLE_ENTITY, "Too few or too many proofs";
+    /// Some proofs of the submission are not in order, and nothing of it was stored. `errors` lists the first 100 by
+    /// their position in the submission, `error_count` says how many there are.
+    ProofsInvalid = "proofs_invalid", UNPROCESSABLE_ENTITY, "Some proofs are not in order";
+    /// A fault of this service. Tell the operator the request id.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
+    /// More submissions are waiting than the pool takes. Nothing of this one was stored. Try again after `Retry-After` seconds.
+    PoolFull = "pool_full", SERVICE_UNAVAILABLE, "The pool takes no more for the moment";
+    /// The service cannot do its work for the moment. Try again after `Retry-After` seconds: repeating a submission is safe.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available for the moment";
+    /// This instance should not get requests. `checks` says what is amiss.
+    NotReady = "not_ready", SERVICE_UNAVAILABLE, "The instance is not ready";
+    /// The answer took too long. What was asked for may have been done; repeating a submission is safe.
+    Timeout = "timeout", GATEWAY_TIMEOUT, "The answer took too long";
+}
+
+impl Code {
+    /// The code of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// The code for an answer that came from below our own handlers with nothing but a status.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaTypeUnsupported,
+            status if status.is_client_error() => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_snake_case_and_described() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        for code in Code::ALL {
+            assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code:?}");
+            assert!(code.status().as_u16() >= 400, "{code:?}");
+            assert!(code.description().ends_with('.'), "{code:?}");
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,122 @@
+//! The outermost layer: gives every request its id, prints problems, sets the headers every answer has, logs.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+
+use super::{Code, Problem};
+use crate::api::State;
+use crate::ports::Entropy;
+
+/// Names one request in answers and logs: 32 hex digits, made here. Ids that clients send are not read.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    fn draw(entropy: &dyn Entropy) -> Self {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes);
+        Self(hex::encode(bytes))
+    }
+}
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Middleware around everything else. Nothing inside it answers an error in another form than [`Problem`], except the
+/// token endpoint, whose errors RFC 6749 prescribes: it marks them with [`RequestId::printed`].
+pub async fn finish(api: State, mut request: Request, next: Next) -> Response {
+    let id = RequestId::draw(api.ports.entropy.as_ref());
+    // The route, not the path: paths contain digests, and a digest may give a document away.
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", id = %id.0, method = %request.method(), route);
+    request.extensions_mut().insert(id.clone());
+    let started = Instant::now();
+    let mut response = within(api.limits.answer, next.run(request)).instrument(span.clone()).await;
+    let _entered = span.enter();
+    if response.status().as_u16() >= 400 && response.extensions().get::<Printed>().is_none() {
+        print(&mut response, &id, &api.public_url);
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-")));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    tracing::info!(status = response.status().as_u16(), elapsed_ms = started.elapsed().as_millis() as u64, "answered");
+    response
+}
+
+async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match timeout(limit, answer).await {
+        Ok(response) => response,
+        Err(_) => Code::Timeout.because(format!("no answer within {limit:?}")).retry_after(2).into_response(),
+    }
+}
+
+/// Marks an error answer whose body is prescribed elsewhere.
+#[derive(Debug, Clone, Copy)]
+struct Printed;
+
+impl RequestId {
+    /// Keeps `response` as it is although it is an error.
+    #[must_use]
+    pub fn printed(mut response: Response) -> Response {
+        response.extensions_mut().insert(Printed);
+        response
+    }
+}
+
+fn print(response: &mut Response, id: &RequestId, public_url: &str) {
+    let status = response.status();
+    let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::new(Code::of_status(status)));
+    let parts = *problem.0;
+    let code = parts.code;
+    // Not code.status(): an unforeseen status, say 414, keeps its number.
+    let status = if Code::of_status(status) == code { status } else { code.status() };
+    if status.is_server_error() {
+        let cause = parts.cause.as_deref().unwrap_or("no cause given");
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(code = code.as_str(), cause, "problem");
+        } else {
+            tracing::warn!(code = code.as_str(), cause, "problem");
+        }
+    }
+    let detail = match parts.detail {
+        _ if status == StatusCode::INTERNAL_SERVER_ERROR => format!("Tell the operator the request id {}.", id.0),
+        Some(detail) => detail,
+        None => code.description(),
+    };
+    let mut body = json!({
+        "type": format!("{public_url}/problems/{}", code.as_str()),
+        "title": code.title(),
+        "status": status.as_u16(),
+        "code": code.as_str(),
+        "detail": detail,
+        "request_id": id.0,
+    });
+    if let Value::Object(body) = &mut body {
+        body.extend(parts.members);
+    }
+    *response.status_mut() = status;
+    *response.body_mut() = Body::from(body.to_string());
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    for (name, value) in parts.headers {
+        headers.append(name, value);
+    }
+}
+
+/// What a panic in a handler answers; for tower-http's catch-panic layer.
+#[must_use]
+pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    Code::Internal.because(format!("panic: {}", text.as_deref().unwrap_or("without text"))).into_response()
+}

@@ -1,0 +1,150 @@
+//! Problems (RFC 9457): the one shape of every answer that is not what was asked for.
+
+mod code;
+mod finish;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+pub use self::code::Code;
+pub use self::finish::{RequestId, finish, panicked};
+use crate::ledger::LedgerError;
+use crate::ledger::intake::IntakeError;
+
+/// Seconds after which it makes sense to try again when the database is away.
+const RETRY_UNAVAILABLE: u64 = 2;
+/// Seconds after which it makes sense to try again when the pool is full.
+const RETRY_FULL: u64 = 1;
+
+/// One item of a list that is not in order.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ItemError {
+    /// Its position, from 0.
+    pub index: usize,
+    /// What is wrong, as a stable name.
+    pub code: &'static str,
+    /// What exactly, for people.
+    pub detail: String,
+}
+
+/// An answer in the making. It travels in the extensions of an empty response and is printed by [`finish`], which
+/// alone knows the request id.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    code: Code,
+    detail: Option<String>,
+    members: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<Arc<str>>,
+}
+
+/// Result of a handler.
+pub type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    /// A problem that says no more than its code.
+    #[must_use]
+    pub fn new(code: Code) -> Self {
+        Self(Box::new(Parts { code, detail: None, members: Map::new(), headers: Vec::new(), cause: None }))
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What exactly went wrong, for people. Not shown with a status of 500.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The cause, for the log alone.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Display) -> Self {
+        self.0.cause = Some(cause.to_string().into());
+        self
+    }
+
+    /// One more member (RFC 9457 §3.2).
+    #[must_use]
+    pub fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(name.into(), value.into());
+        self
+    }
+
+    /// One more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers.push((name, value));
+        }
+        self
+    }
+
+    /// When to try again, in seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(axum::http::header::RETRY_AFTER, &seconds.to_string())
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl From<&LedgerError> for Problem {
+    fn from(error: &LedgerError) -> Self {
+        let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
+        if away { Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE) } else { Code::Internal.because(error) }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Overloaded => Code::PoolFull.because(error).retry_after(RETRY_FULL),
+            IntakeError::Stopped => Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE),
+            IntakeError::Ledger(error) => Self::from(&*error),
+        }
+    }
+}
+
+impl Code {
+    /// A problem with its detail.
+    #[must_use]
+    pub fn with(self, detail: impl Into<String>) -> Problem {
+        Problem::new(self).detail(detail)
+    }
+
+    /// A problem whose cause goes to the log.
+    #[must_use]
+    pub fn because(self, cause: impl Display) -> Problem {
+        Problem::new(self).cause(cause)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

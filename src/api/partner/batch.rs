@@ -1,0 +1,63 @@
+//! `GET /v1/batches/{number}`: what anybody may know of a batch.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use sceau_verifier::Digest;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::AnchorView;
+use crate::api::State;
+use crate::api::error::{Code, Result};
+use crate::ledger::batches::Batch;
+
+#[derive(Serialize)]
+struct Unsealed {
+    number: u64,
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct Sealed {
+    number: u64,
+    state: &'static str,
+    header: String,
+    size: u64,
+    root: Digest,
+    #[serde(with = "time::serde::rfc3339")]
+    sealed_at: OffsetDateTime,
+    anchors: Vec<AnchorView>,
+}
+
+/// A number in a path: decimal, no sign, no leading zero, so that every batch and tile has one address.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.parse().ok().filter(|_| canonical)
+}
+
+/// Public: no token is asked for. How many proofs wait in an unsealed batch is not said.
+///
+/// # Errors
+/// [`Code::BatchUnknown`].
+pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
+    let number = self::number(&number).ok_or(Code::BatchUnknown)?;
+    let sealed = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
+        Batch::Sealed(sealed) => sealed,
+        Batch::Unsealed { closed_at, .. } => {
+            return Ok(Json(Unsealed { number, state: if closed_at.is_some() { "closed" } else { "open" } }).into_response());
+        }
+    };
+    let anchors = super::anchors(&api, number).await?;
+    let answer = Sealed {
+        number,
+        state: "sealed",
+        header: sealed.header,
+        size: sealed.size,
+        root: sealed.root.into(),
+        sealed_at: sealed.sealed_at,
+        anchors,
+    };
+    Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())
+}

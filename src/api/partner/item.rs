@@ -1,0 +1,223 @@
+//! One item of a submission: strict reading, every bound checked before anything is stored.
+
+use std::fmt;
+
+use sceau_verifier::Digest;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::api::body::shortened;
+use crate::ledger::intake::Detail;
+
+/// Proofs in one submission at most.
+pub const MOST: usize = 10_000;
+/// Characters of a file name or reference at most.
+const TEXT: usize = 255;
+/// Labels at most, and characters of each.
+const LABELS: (usize, usize) = (20, 64);
+/// Bytes of the metadata as compact JSON at most.
+const METADATA: usize = 4096;
+
+/// The body of a submission. Items stay unread so that each is answered for by itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body<'a> {
+    /// The items.
+    #[serde(borrow)]
+    pub proofs: Items<'a>,
+}
+
+/// Items of a submission. Those beyond [`MOST`] are counted but not kept.
+#[derive(Debug)]
+pub struct Items<'a> {
+    /// The first of them, [`MOST`] at most.
+    pub kept: Vec<&'a RawValue>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of proofs")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let mut items = Items { kept: Vec::new(), count: 0 };
+                while items.kept.len() < MOST
+                    && let Some(item) = list.next_element()?
+                {
+                    items.kept.push(item);
+                }
+                items.count = items.kept.len();
+                while items.count >= MOST && list.next_element::<IgnoredAny>()?.is_some() {
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+        deserializer.deserialize_seq(Reader)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    digest: String,
+    file_name: Option<String>,
+    reference: Option<String>,
+    labels: Option<Vec<String>>,
+    metadata: Option<Map<String, Value>>,
+}
+
+/// What is wrong with an item: a stable name and a sentence.
+pub type Fault = (&'static str, String);
+
+/// Reads one item.
+///
+/// # Errors
+/// `item_invalid` (shape), `digest_invalid`, `file_name_too_long`, `reference_too_long`, `labels_too_many`,
+/// `label_too_long`, `metadata_too_large`, `nul_character`.
+pub fn read(raw: &RawValue) -> Result<(Digest, Option<Detail>), Fault> {
+    let item: Item = serde_json::from_str(raw.get()).map_err(|error| ("item_invalid", shortened(&error.to_string())))?;
+    let digest = super::digest(&item.digest).map_err(|why| ("digest_invalid", why))?;
+    text("file_name", "file_name_too_long", item.file_name.as_deref())?;
+    text("reference", "reference_too_long", item.reference.as_deref())?;
+    for (at, label) in item.labels.iter().flatten().enumerate() {
+        if at == LABELS.0 {
+            return Err(("labels_too_many", format!("at most {} labels", LABELS.0)));
+        }
+        if longer(label, LABELS.1) {
+            return Err(("label_too_long", format!("a label has at most {} characters", LABELS.1)));
+        }
+        no_nul("labels", label)?;
+    }
+    if let Some(metadata) = &item.metadata {
+        let length = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
+        if length > METADATA {
+            return Err((
+                "metadata_too_large",
+                format!("metadata has at most {METADATA} bytes as compact JSON, this has {length}"),
+            ));
+        }
+        if metadata.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) {
+            return Err(nul("metadata"));
+        }
+    }
+    let detail = Detail { file_name: item.file_name, reference: item.reference, labels: item.labels, metadata: item.metadata };
+    Ok((digest, (detail != Detail::default()).then_some(detail)))
+}
+
+fn text(name: &str, code: &'static str, value: Option<&str>) -> Result<(), Fault> {
+    let Some(value) = value else { return Ok(()) };
+    if longer(value, TEXT) {
+        return Err((code, format!("{name} has at most {TEXT} characters")));
+    }
+    no_nul(name, value)
+}
+
+fn longer(text: &str, most: usize) -> bool {
+    text.chars().nth(most).is_some()
+}
+
+fn no_nul(name: &str, value: &str) -> Result<(), Fault> {
+    if value.contains('\0') { Err(nul(name)) } else { Ok(()) }
+}
+
+fn nul(name: &str) -> Fault {
+    ("nul_character", format!("{name} must not contain U+0000"))
+}
+
+/// serde_json bounds the depth to 128, and so the depth of this.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(list) => list.iter().any(holds_nul),
+        Value::Object(map) => map.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn outcome(item: &Value) -> Result<(Digest, Option<Detail>), Fault> {
+        read(&serde_json::value::to_raw_value(item).unwrap())
+    }
+
+    fn with(member: &str, value: Value) -> Value {
+        json!({ "digest": "a1".repeat(32), member: value })
+    }
+
+    #[test]
+    fn bounds_are_met_and_crossed() {
+        let label = |length| "ü".repeat(length);
+        for (member, most, more, code) in [
+            ("file_name", json!("ü".repeat(255)), json!("ü".repeat(256)), "file_name_too_long"),
+            ("reference", json!("r".repeat(255)), json!("r".repeat(256)), "reference_too_long"),
+            ("labels", json!(vec!["l"; 20]), json!(vec!["l"; 21]), "labels_too_many"),
+            ("labels", json!([label(64)]), json!([label(65)]), "label_too_long"),
+            ("metadata", json!({ "k": "v".repeat(4096 - 8) }), json!({ "k": "v".repeat(4096 - 7) }), "metadata_too_large"),
+        ] {
+            let (_, detail) = outcome(&with(member, most)).expect(member);
+            assert!(detail.is_some(), "{member}");
+            assert_eq!(outcome(&with(member, more)).unwrap_err().0, code, "{member}");
+        }
+    }
+
+    #[test]
+    fn nul_is_refused_wherever_it_hides() {
+        for (member, value) in [
+            ("file_name", json!("a\0")),
+            ("reference", json!("\0")),
+            ("labels", json!(["ok", "\0"])),
+            ("metadata", json!({ "a": "\0" })),
+            ("metadata", json!({ "\0": 1 })),
+            ("metadata", json!({ "a": [{ "b": ["\0"] }] })),
+            ("metadata", json!({ "a": { "\0": 1 } })),
+        ] {
+            assert_eq!(outcome(&with(member, value.clone())).unwrap_err().0, "nul_character", "{member} {value}");
+        }
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        for item in [
+            json!(1),
+            json!(null),
+            json!([]),
+            json!({}),
+            json!({ "digest": 1 }),
+            with("extra", json!(1)),
+            with("labels", json!("l")),
+            with("metadata", json!([])),
+        ] {
+            assert_eq!(outcome(&item).unwrap_err().0, "item_invalid", "{item}");
+        }
+        let deep = format!(r#"{{"digest":"{}","metadata":{{"a":{}{}}}}}"#, "a1".repeat(32), "[".repeat(200), "]".repeat(200));
+        assert_eq!(read(&RawValue::from_string(deep).unwrap()).unwrap_err().0, "item_invalid");
+    }
+
+    #[test]
+    fn nothing_said_is_no_detail() {
+        let (_, detail) = outcome(&with("file_name", Value::Null)).unwrap();
+        assert_eq!(detail, None);
+    }
+
+    #[test]
+    fn items_beyond_the_most_are_counted() {
+        for (count, kept) in [(0, 0), (1, 1), (MOST, MOST), (MOST + 3, MOST)] {
+            let text = format!(r#"{{"proofs":[{}]}}"#, vec!["0"; count].join(","));
+            let body: Body<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!((body.proofs.count, body.proofs.kept.len()), (count, kept));
+        }
+    }
+}

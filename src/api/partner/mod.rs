@@ -1,0 +1,131 @@
+//! The routes of Sceau's own dialect, under `/v1`.
+
+mod batch;
+mod item;
+mod proof;
+mod submit;
+mod tile;
+mod verify;
+
+use axum::Router;
+use axum::routing::{get, post};
+use sceau_verifier::{Address, ChainRef, Digest, Hash32};
+use serde::Serialize;
+
+use super::State;
+use super::error::{Code, Problem, Result};
+use crate::ledger::anchors::{Anchor, AnchorState};
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/proofs", post(submit::submit))
+        .route("/proofs/{digest}", get(proof::status))
+        .route("/proofs/{digest}/receipt", get(proof::receipt))
+        .route("/verify", post(verify::verify))
+        .route("/batches/{number}", get(batch::batch))
+        .route("/batches/{number}/tile/{level}/{*index}", get(tile::tile))
+}
+
+/// Reads a digest and says what is wrong with it where it is none.
+fn digest(text: &str) -> std::result::Result<Digest, String> {
+    if text.len() != 64 {
+        return Err(format!("a digest has 64 hexadecimal digits, this has {} characters", text.chars().count()));
+    }
+    text.parse().map_err(|_| {
+        let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let why =
+            if hex { "hexadecimal digits must be in lower case" } else { "a digest has only hexadecimal digits (0-9, a-f)" };
+        why.into()
+    })
+}
+
+/// A digest in a path.
+fn digest_of_path(text: &str) -> Result<Digest> {
+    digest(text).map_err(|why| Code::DigestInvalid.with(why))
+}
+
+/// Says nothing that differs between a digest nobody has and one that another account has.
+fn unknown() -> Problem {
+    Code::ProofUnknown.into()
+}
+
+/// Where to go from a proof.
+#[derive(Debug, Serialize)]
+struct Links {
+    #[serde(rename = "self")]
+    itself: String,
+    receipt: String,
+    batch: String,
+}
+
+impl Links {
+    fn of(api: &State, digest: &Digest, batch: u64) -> Self {
+        let url = &api.public_url;
+        Self {
+            itself: format!("{url}/v1/proofs/{digest}"),
+            receipt: format!("{url}/v1/proofs/{digest}/receipt"),
+            batch: format!("{url}/v1/batches/{batch}"),
+        }
+    }
+}
+
+/// An anchor as status and batch show it.
+#[derive(Debug, Serialize)]
+struct AnchorView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ChainRef>,
+    registry: Address,
+    state: AnchorState,
+    #[serde(flatten)]
+    place: Option<PlaceView>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlaceView {
+    tx_hash: Hash32,
+    block_number: u64,
+    block_hash: Hash32,
+    block_time: u64,
+}
+
+impl From<&Anchor> for AnchorView {
+    fn from(anchor: &Anchor) -> Self {
+        Self {
+            chain: ChainRef::new(anchor.chain_id),
+            registry: anchor.registry.into(),
+            state: anchor.state,
+            place: anchor.place.map(|place| PlaceView {
+                tx_hash: place.tx_hash.into(),
+                block_number: place.block_number,
+                block_hash: place.block_hash.into(),
+                block_time: place.block_time,
+            }),
+        }
+    }
+}
+
+async fn anchors(api: &State, batch: u64) -> Result<Vec<AnchorView>> {
+    Ok(api.ledger.anchors(batch).await?.iter().map(AnchorView::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digest;
+
+    #[test]
+    fn a_digest_is_64_lower_case_digits_and_the_answer_says_which_it_is_not() {
+        let right = "0123456789abcdef".repeat(4);
+        assert_eq!(digest(&right).unwrap().to_string(), right);
+        for (text, why) in [
+            (right.to_uppercase(), "lower case"),
+            (right[..63].into(), "63 characters"),
+            (format!("{right}0"), "65 characters"),
+            (right.replace('0', "g"), "only hexadecimal digits"),
+            (format!("0x{}", &right[2..]), "only hexadecimal digits"),
+            ("é".repeat(32), "32 characters"),
+            (String::new(), "0 characters"),
+        ] {
+            assert!(digest(&text).unwrap_err().contains(why), "{text}");
+        }
+    }
+}

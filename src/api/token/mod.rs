@@ -1,0 +1,144 @@
+//! `POST /oauth2/token`: access tokens by client credentials (RFC 6749 §4.4), and what describes it to machines.
+
+mod client;
+mod jwt;
+mod scope;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, PRAGMA, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+pub use self::jwt::{Claims, Refused, Tokens};
+pub use self::scope::{Scope, Scopes};
+use super::error::{Code, Problem, RequestId};
+use super::{State, body};
+
+/// A token request is short.
+const MAX_FORM: usize = 16 * 1024;
+
+/// Errors of RFC 6749 §5.2, the only ones this endpoint answers in that form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantError {
+    /// A parameter is missing, twice there, or the request is malformed.
+    InvalidRequest,
+    /// Unknown key, wrong secret, or disabled: which of them is not said.
+    InvalidClient,
+    /// Another grant than `client_credentials`.
+    UnsupportedGrantType,
+    /// A scope that does not exist or that the account may not have.
+    InvalidScope,
+}
+
+/// Why no token was given.
+#[derive(Debug)]
+pub enum Failure {
+    /// What the client has to change.
+    Grant(GrantError, &'static str),
+    /// What it cannot change.
+    Problem(Problem),
+}
+
+impl GrantError {
+    fn because(self, description: &'static str) -> Failure {
+        Failure::Grant(self, description)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (error, description) = match self {
+            Self::Problem(problem) => return problem.into_response(),
+            Self::Grant(error, description) => (error, description),
+        };
+        let status = if error == GrantError::InvalidClient { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        let mut response = (status, Json(json!({ "error": error.as_str(), "error_description": description }))).into_response();
+        if error == GrantError::InvalidClient {
+            // RFC 9110 §15.5.2 wants it with every 401, RFC 6749 where the client came with Authorization.
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sceau\", charset=\"UTF-8\""));
+        }
+        RequestId::printed(never_stored(response))
+    }
+}
+
+fn never_stored(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// `POST /oauth2/token`.
+pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
+    let (head, stream) = request.into_parts();
+    if body::media_type(&head.headers) != "application/x-www-form-urlencoded" {
+        return Err(GrantError::InvalidRequest.because("send application/x-www-form-urlencoded"));
+    }
+    let bytes = body::read(&head.headers, stream, MAX_FORM, api.limits.body).await?;
+    let mut form = client::Form::read(&bytes)?;
+    let client = client::presented(&head.headers, &mut form)?;
+    match form.grant_type.as_deref() {
+        Some("client_credentials") => {}
+        Some(_) => return Err(GrantError::UnsupportedGrantType.because("only client_credentials")),
+        None => return Err(GrantError::InvalidRequest.because("grant_type is missing")),
+    }
+    // Postgres text cannot hold U+0000; no key of ours has one.
+    let known = if client.client_id.contains('\0') {
+        None
+    } else {
+        api.ledger.credential(&client.client_id).await.map_err(Problem::from)?
+    };
+    let proven = api.pepper.matches(client.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
+    let Some(credential) = known.filter(|credential| proven && credential.active) else {
+        return Err(GrantError::InvalidClient.because("unknown key, wrong secret, or disabled"));
+    };
+    let allowed = Scopes::of_role(credential.role);
+    let scopes = match &form.scope {
+        None => allowed,
+        Some(words) => Scopes::parse(words)
+            .filter(|scopes| scopes.within(allowed))
+            .ok_or(GrantError::InvalidScope.because("unknown, or more than this account may have"))?,
+    };
+    let token = api
+        .tokens
+        .issue(credential.account, &client.client_id, scopes, api.ports.clock.now(), api.ports.entropy.as_ref())
+        .map_err(|error| Code::Internal.because(error))?;
+    let answer =
+        json!({ "access_token": token, "token_type": "Bearer", "expires_in": api.tokens.life(), "scope": scopes.to_string() });
+    Ok(never_stored(Json(answer).into_response()))
+}
+
+/// `GET /.well-known/jwks.json` (RFC 7517).
+pub async fn jwks(api: State) -> Json<Value> {
+    Json(api.tokens.jwks())
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414).
+pub async fn metadata(api: State) -> Json<Value> {
+    Json(json!({
+        "issuer": &*api.public_url,
+        "token_endpoint": format!("{}/oauth2/token", api.public_url),
+        "jwks_uri": format!("{}/.well-known/jwks.json", api.public_url),
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "scopes_supported": Scopes::all_names(),
+    }))
+}

@@ -1,0 +1,37 @@
+//! The committed description of every checked query is what the database says of it now.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Column, Either, Executor, SqlSafeStr};
+
+use crate::support::database;
+
+#[tokio::test]
+async fn committed_query_data_is_current() {
+    let database = database().await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".sqlx");
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).expect(".sqlx is committed") {
+        let text = std::fs::read_to_string(file.expect("an entry").path()).expect("a readable file");
+        let kept: Value = serde_json::from_str(&text).expect("JSON");
+        let query = kept["query"].as_str().expect("a query").to_owned();
+        let now = (&database.pool).describe(AssertSqlSafe(query.clone()).into_sql_str()).await.expect(&query);
+        let columns: Vec<Value> = now
+            .columns()
+            .iter()
+            .map(|column| json!([column.name(), serde_json::to_value(column.type_info()).expect("a type")]))
+            .collect();
+        let kept_columns: Vec<Value> = kept["describe"]["columns"]
+            .as_array()
+            .expect("columns")
+            .iter()
+            .map(|column| json!([column["name"], column["type_info"]]))
+            .collect();
+        assert_eq!(columns, kept_columns, "run migrations/prepare; columns of: {query}");
+        let Some(Either::Left(parameters)) = now.parameters() else { panic!("Postgres names parameter types") };
+        let kept_parameters = kept["describe"]["parameters"]["Left"].as_array().expect("parameters").len();
+        assert_eq!(parameters.len(), kept_parameters, "run migrations/prepare; parameters of: {query}");
+        assert_eq!(json!(now.nullable), kept["describe"]["nullable"], "run migrations/prepare; nullability of: {query}");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen} queries");
+}

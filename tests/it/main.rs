@@ -1,0 +1,7 @@
+//! The service's one integration test binary: real Postgres, real EVM node, real sockets.
+
+mod child;
+mod ledger;
+mod local_stack;
+mod pipeline;
+mod support;
