@@ -12,7 +12,7 @@ use serde_json::json;
 use super::access::Connection;
 use super::client::{Proof, Receipt};
 use super::document::Document;
-use super::output::{Ending, Out, printable, say};
+use super::output::{Ending, Out, printable, say, sentence};
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
@@ -90,9 +90,9 @@ pub async fn status(status: Status, out: &mut Out) -> anyhow::Result<Ending> {
             Err(error) => {
                 ending = Ending::Partly;
                 if status.json {
-                    out.json(&json!({ "file": file, "error": format!("{:#}", error) }))?;
+                    out.json(&json!({ "file": file, "error": sentence(&error) }))?;
                 }
-                say(printable(&format!("{error:#}")));
+                say(sentence(&error));
                 continue;
             }
         };

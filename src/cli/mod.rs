@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::operator::{account, contract, server};
-use self::output::{Ending, Out, Usage, printable, say};
+use self::output::{Ending, Out, Usage, say, sentence};
 use crate::telemetry;
 
 const EXAMPLES: &str = "\
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Partly) => ExitCode::FAILURE,
         Err(error) => {
-            say(printable(&format!("{error:#}")));
+            say(sentence(&error));
             if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -103,6 +103,21 @@ pub fn on_terminal() -> bool {
     stderr().is_terminal()
 }
 
+/// An error with its causes, in one line. What a cause only repeats is left out.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    printable(&text)
+}
+
 /// A text from elsewhere (a file's name, say) made fit for one line of a terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()

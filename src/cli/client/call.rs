@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
-use super::error::{Problem, root};
+use super::error::{Problem, causes, root};
 use super::{Client, ClientError, Result};
 
 /// Attempts when there is no answer: waits of 0.5, 1, 2 and 4 seconds between them.
@@ -176,13 +176,5 @@ impl Client {
 
 /// A certificate that is not trusted stays so; everything else about a network may pass.
 fn passing(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return false;
-        }
-        cause = current.source();
-    }
-    !error.is_builder()
+    !error.is_builder() && !causes(error).any(|cause| cause.is::<rustls::Error>())
 }

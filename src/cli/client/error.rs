@@ -1,7 +1,7 @@
 //! What can go wrong between here and the API, in words for people.
 
 use std::error::Error;
-use std::fmt;
+use std::{fmt, io};
 
 use serde::Deserialize;
 
@@ -90,9 +90,16 @@ pub enum ClientError {
 
 /// The innermost cause: "Connection refused" says more than "error sending request".
 pub(super) fn root(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+    causes(error).last().unwrap_or(error).to_string()
+}
+
+/// `error` and everything below it. [`io::Error::source`] leaves out the very error it wraps, so that is asked for.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    fn below<'a>(cause: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        }
     }
-    cause.to_string()
+    std::iter::successors(Some(error), below)
 }

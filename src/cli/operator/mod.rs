@@ -9,8 +9,10 @@ mod key;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sqlx::migrate::MigrateError;
 
 use crate::config;
 use crate::ledger::{Ledger, LedgerError};
@@ -38,7 +40,7 @@ impl Settings {
 /// The part of the settings that says where the database is.
 #[derive(Debug, Deserialize)]
 struct Database {
-    database_url: secrecy::SecretString,
+    database_url: SecretString,
 }
 
 /// Reads some of the settings; others may be missing or wrong.
@@ -49,19 +51,28 @@ fn part<T: DeserializeOwned>(file: Option<&Path>) -> anyhow::Result<T> {
     })
 }
 
-fn ledger(url: &secrecy::SecretString) -> anyhow::Result<Ledger> {
-    Ledger::connect(secrecy::ExposeSecret::expose_secret(url), 1)
-        .map_err(|_| anyhow::anyhow!("database_url is not a Postgres URL"))
+fn ledger(url: &SecretString) -> anyhow::Result<Ledger> {
+    let url = url.expose_secret();
+    // The driver takes any scheme for its own, and would look for a host of whatever name that gives.
+    let ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let connected = Ledger::connect(url, 1).ok().filter(|_| ours);
+    connected.ok_or_else(|| {
+        anyhow::anyhow!("database_url is not a Postgres URL: it looks like postgres://user:password@host:5432/name")
+    })
 }
 
 /// A failure of the database in words that say what to do.
 fn explained(error: LedgerError) -> anyhow::Error {
-    let undefined_table = |code: Option<std::borrow::Cow<'_, str>>| code.is_some_and(|code| code == "42P01");
-    match &error {
-        LedgerError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => {
-            anyhow::anyhow!("the database does not answer: check database_url, and that Postgres runs ({error})")
+    let cause = match &error {
+        LedgerError::Database(cause)
+        | LedgerError::Migrate(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) => cause,
+        _ => return error.into(),
+    };
+    match cause {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
+            anyhow::anyhow!("the database does not answer: check database_url, and that Postgres runs ({cause})")
         }
-        LedgerError::Database(sqlx::Error::Database(inner)) if undefined_table(inner.code()) => {
+        sqlx::Error::Database(inner) if inner.code().is_some_and(|code| code == "42P01") => {
             anyhow::anyhow!("the database has no tables yet: run `sceau migrate` first")
         }
         _ => error.into(),
