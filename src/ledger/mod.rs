@@ -91,7 +91,7 @@ impl Ledger {
         let options = url
             .parse::<PgConnectOptions>()?
             .application_name("sceau")
-            .options([("idle_in_transaction_session_timeout", "15s"), ("statement_timeout", "0"), ("timezone", "UTC")])
+            .options([("idle_in_transaction_session_timeout", "15s"), ("client_min_messages", "error"), ("timezone", "UTC")])
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
         let pool = guarded(PgPoolOptions::new())
             .max_connections(max_connections)
