@@ -95,11 +95,11 @@ pub(super) fn root(error: &(dyn Error + 'static)) -> String {
 
 /// `error` and everything below it. [`io::Error::source`] leaves out the very error it wraps, so that is asked for.
 pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    fn below<'a>(cause: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    fn below<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
         match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => cause.source(),
         }
     }
-    std::iter::successors(Some(error), below)
+    std::iter::successors(Some(error), |cause| below(*cause))
 }
