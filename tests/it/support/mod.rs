@@ -3,15 +3,14 @@
 //! Nothing needs cleaning up: databases go with their handle, servers and folders with this process, however it ends.
 
 // Each test module uses its part.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod anvil;
 mod database;
 pub mod process;
 
-#[allow(unused_imports)]
 pub use anvil::{Anvil, anvil, anvil_with};
-pub use database::{Database, admin_url, database};
+pub use database::{Database, database};
 
 /// Where long steps are told: cargo shows it when a test fails.
 pub fn progress(line: &str) {
