@@ -177,6 +177,10 @@ impl Child {
 /// of them has ended, not with this process.
 async fn lock_log(spec: &Spec) -> Result<File> {
     let failed = || format!("cannot write the log {}", spec.log.display());
+    // The folder may be the server's user's: root must not be led to write elsewhere.
+    if std::fs::symlink_metadata(&spec.log).is_ok_and(|meta| !meta.is_file()) {
+        bail!("the log {} is not a file", spec.log.display());
+    }
     let log = File::options().create(true).append(true).open(&spec.log).with_context(failed)?;
     let begun = Instant::now();
     loop {

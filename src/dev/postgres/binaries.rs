@@ -71,7 +71,11 @@ pub fn reachable(found: Binaries, user: User) -> Result<Binaries> {
             std::fs::remove_dir_all(&partial)?;
         }
     }
-    Ok(Binaries { folder: copy.join("bin"), major: found.major })
+    let folder = copy.join("bin");
+    if !user.can_enter(&folder) {
+        bail!("Postgres runs as uid {} and can enter neither {} nor {}", user.uid, found.folder.display(), folder.display());
+    }
+    Ok(Binaries { folder, major: found.major })
 }
 
 fn system_folders() -> Vec<PathBuf> {

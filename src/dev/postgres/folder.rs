@@ -2,7 +2,8 @@
 
 use std::fs::{self, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -69,14 +70,33 @@ pub fn prepare(data: &Path) -> Result<Place> {
     Ok(Place { folder: elsewhere, user: Some(user), note: Some(note) })
 }
 
-/// Gives `path` to `user` (or leaves it ours) and closes it to everybody else.
-pub fn own(path: &Path, user: Option<User>) -> Result<()> {
-    let mode = if path.is_dir() { 0o700 } else { 0o600 };
+/// Writes a file that only `user` (or we) can read. The folder is that user's, so a link they may have put there is not
+/// followed: root would write through it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_secret(path: &Path, text: &str, user: Option<User>) -> Result<()> {
+    let write = || {
+        if fs::symlink_metadata(path).is_ok() {
+            fs::remove_file(path)?;
+        }
+        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        if let Some(user) = user {
+            fchown(&file, Some(user.uid), Some(user.gid))?;
+        }
+        file.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Gives `folder` to `user` (or leaves it ours) and closes it to everybody else.
+fn own(folder: &Path, user: Option<User>) -> Result<()> {
     let change = || {
         if let Some(user) = user {
-            chown(path, Some(user.uid), Some(user.gid))?;
+            chown(folder, Some(user.uid), Some(user.gid))?;
         }
-        fs::set_permissions(path, Permissions::from_mode(mode))
+        fs::set_permissions(folder, Permissions::from_mode(0o700))
     };
-    change().with_context(|| format!("{} belongs to another user: start as that user, or choose another folder", path.display()))
+    change()
+        .with_context(|| format!("{} belongs to another user: start as that user, or choose another folder", folder.display()))
 }

@@ -154,9 +154,7 @@ async fn init(binaries: &Binaries, place: &Place, cluster: &Path, password: &str
         std::fs::remove_dir_all(&partial)?;
     }
     let secret = place.folder.join("password.partial");
-    std::fs::write(&secret, "")?;
-    folder::own(&secret, place.user)?;
-    std::fs::write(&secret, password)?;
+    folder::write_secret(&secret, password, place.user)?;
     let mut command = Command::new(binaries.folder.join("initdb"));
     command
         .args(["--data-checksums", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--username", USER])

@@ -92,8 +92,9 @@ fn it_is_made_again_before_it_ends_and_when_files_do_not_fit() {
 
     // Made for the future, so not valid yet.
     let second = cert();
-    ensure(folder.path(), &SystemClock).unwrap();
+    ensure(folder.path(), &Later(Duration::days(350))).unwrap();
     assert_ne!(cert(), second);
+    ensure(folder.path(), &SystemClock).unwrap();
 
     for path in [&files.ca, &files.cert, &files.key] {
         let other = tempfile::tempdir().unwrap();

@@ -142,7 +142,14 @@ async fn each_test_has_a_database_of_its_own_and_leaves_none() {
 
 #[tokio::test]
 async fn the_pinned_binaries_run_and_an_older_cluster_is_not_given_to_them() {
+    // A library without its link, as npm leaves it.
+    let native = pinned_binaries(&progress).await.unwrap().parent().unwrap().to_owned();
+    let links = std::fs::read(native.join("pg-symlinks.json")).unwrap();
+    let links: Vec<serde_json::Value> = serde_json::from_slice(&links).unwrap();
+    let link = native.parent().unwrap().join(links[0]["target"].as_str().unwrap());
+    std::fs::remove_file(&link).unwrap();
     let binaries = pinned_binaries(&progress).await.unwrap();
+    assert!(link.exists());
     let folder = tempfile::tempdir().unwrap();
     let mine = || Options { binaries: Some(&binaries), ..options(folder.path()) };
     let postgres = start(mine(), &progress).await.unwrap();

@@ -39,7 +39,7 @@ impl Drop for Database {
 }
 
 /// Connects to the database `postgres` of this run's cluster, as superuser.
-pub fn admin_url() -> String {
+fn admin_url() -> String {
     cluster().admin_url.clone()
 }
 

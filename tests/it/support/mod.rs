@@ -3,13 +3,12 @@
 //! Nothing needs cleaning up: databases go with their handle, servers and folders with this process, however it ends.
 
 // Each test module uses its part.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod anvil;
 mod database;
 pub mod process;
 
-#[allow(unused_imports)]
 pub use anvil::{Anvil, anvil, anvil_with};
 pub use database::{Database, database};
 
