@@ -119,6 +119,7 @@ async fn the_attack_list() {
             format!("{head}.{flipped}{}", &rest[1..])
         }),
         ("nothing", String::from(".")),
+        ("signed, but longer than any of ours", set("pad", "A".repeat(4000).into())),
         ("5 kB", format!("{right}{}", "A".repeat(5000))),
     ] {
         println!("{what}");
