@@ -9,6 +9,7 @@ const COMMANDS: &[&str] = &[
     "submit",
     "status",
     "receipt",
+    "dev",
     "serve",
     "migrate",
     "account",
