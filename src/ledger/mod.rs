@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod anchors;
 pub mod attempts;
+pub mod audit;
 pub mod batches;
 pub mod entries;
 pub mod intake;

@@ -1,6 +1,7 @@
 //! The service's one integration test binary: real Postgres, real EVM node, real sockets.
 
 mod api;
+mod audit;
 mod chain;
 mod child;
 mod cli;

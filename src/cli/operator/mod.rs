@@ -1,6 +1,7 @@
 //! Commands of whoever runs Sceau: they read the server's settings, not the API.
 
 pub mod account;
+pub mod audit;
 pub mod contract;
 pub mod server;
 

@@ -1,6 +1,6 @@
 //! From pool to final anchor on a real node: the order of durable writes under loss, crash and reorg.
 
-mod kit;
+pub mod kit;
 
 use alloy::primitives::B256;
 use sceau::chain::Chain;

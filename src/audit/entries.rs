@@ -1,0 +1,159 @@
+//! Proofs and tiles: the tree built again from the entries, compared hash by hash with what is stored.
+
+use sceau_verifier::tile::{self, TileId};
+use sceau_verifier::{Tree, merkle};
+
+use super::batches::{Sealed, key as batch_key};
+use super::{Report, Result, shown};
+use crate::ledger::Ledger;
+use crate::ledger::audit::TileRow;
+
+/// Tiles read at once: 4 MiB of hashes.
+const PAGE: i64 = 512;
+
+/// Proofs that belong nowhere.
+pub(super) async fn check_strays(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    for stray in ledger.audit_strays(1_000).await? {
+        let key = format!("account_id={} digest={}", stray.account_id, shown(&stray.digest));
+        report.add("proofs", key, format!("batch {}: {}", stray.batch, stray.why));
+    }
+    if let Some((batch, level, index)) = ledger.audit_early_tile().await? {
+        report.add("tiles", tile_key(batch, level.into(), i64::from(index)), "its batch is not sealed");
+    }
+    Ok(())
+}
+
+/// Entries, tiles and root of a sealed batch. Which of the three is at odds with the other two is the one named.
+pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Report) -> Result<()> {
+    let number = sealed.number.unsigned_abs();
+    let mut leaves = vec![sealed.header.leaf().into()];
+    let count = ledger.each_entry(number, |entry| leaves.push(merkle::leaf_hash(entry).into())).await?;
+    let tree = tokio::task::spawn_blocking(move || {
+        leaves[1..].sort_unstable();
+        Tree::from_leaves(leaves)
+    })
+    .await
+    .expect("hashing does not panic");
+    let root: [u8; 32] = tree.root().into();
+    if root == sealed.root {
+        report.proofs += count;
+        return check_tiles(ledger, sealed.number, &tree, report).await;
+    }
+    let stored = stored_leaves(ledger, sealed.number).await?;
+    let stored_root: Option<[u8; 32]> = (!stored.is_empty()).then(|| Tree::from_leaves(stored.clone()).root().into());
+    if stored_root == Some(root) || stored_root != Some(sealed.root) {
+        let what = if stored_root == Some(root) {
+            "its root is not that of its proofs and tiles"
+        } else {
+            "its root is not that of its proofs, nor of its tiles"
+        };
+        report.add("batches", batch_key(sealed.number), what);
+        return Ok(());
+    }
+    // Tiles and root agree: header or proofs were changed.
+    if stored.first() != tree.layer(0).first() {
+        report.add("batches", batch_key(sealed.number), "its header is not leaf 0 of its tree");
+    }
+    compare(ledger, sealed.number, &tree.layer(0)[1..], &stored[1..], report).await
+}
+
+/// Names proofs that are not in the tree and leaves that have no proof; both ascend.
+async fn compare(ledger: &Ledger, batch: i64, proofs: &[[u8; 32]], leaves: &[[u8; 32]], report: &mut Report) -> Result<()> {
+    let surplus: Vec<&[u8; 32]> = proofs.iter().filter(|proof| leaves.binary_search(proof).is_err()).collect();
+    let mut named = Vec::new();
+    if !surplus.is_empty() {
+        let find = |entry: &[u8; 48]| {
+            let leaf: [u8; 32] = merkle::leaf_hash(entry).into();
+            if surplus.binary_search(&&leaf).is_ok() && named.len() < super::NAMED {
+                named.push(*entry);
+            }
+        };
+        ledger.each_entry(batch.unsigned_abs(), find).await?;
+    }
+    for entry in &named {
+        let owner = ledger.audit_owner(batch, &entry[..32], &entry[32..]).await?.unwrap_or_default();
+        report.add(
+            "proofs",
+            format!("account_id={owner} digest={}", shown(&entry[..32])),
+            format!("its leaf is not in the tree of batch {batch}"),
+        );
+    }
+    for (place, leaf) in leaves.iter().enumerate() {
+        if proofs.binary_search(leaf).is_err() {
+            report.add("proofs", format!("batch={batch}"), format!("the proof of leaf {} is missing", place + 1));
+        }
+    }
+    // Two equal proofs in two accounts would have equal leaves; salts keep that from happening.
+    if proofs.windows(2).any(|pair| pair[0] == pair[1]) {
+        report.add("proofs", format!("batch={batch}"), "two proofs have the same leaf");
+    }
+    Ok(())
+}
+
+/// Compares stored tiles with those the tree has, in order.
+async fn check_tiles(ledger: &Ledger, batch: i64, tree: &Tree, report: &mut Report) -> Result<()> {
+    let mut expected = tile::tiles(tree).peekable();
+    let mut behind = (-1, 0);
+    loop {
+        let page = ledger.audit_tiles(batch, behind, PAGE).await?;
+        for row in &page {
+            let at = (i64::from(row.level), i64::from(row.index));
+            while let Some((id, _)) = expected.next_if(|(id, _)| place(*id) < at) {
+                report.add("tiles", tile_key(batch, place(id).0, place(id).1), "the tile is missing");
+            }
+            match expected.next_if(|(id, _)| place(*id) == at) {
+                None => report.add("tiles", tile_key(batch, at.0, at.1), "the tree has no such tile"),
+                Some((id, hashes)) => {
+                    if let Some(what) = difference(row, id, hashes) {
+                        report.add("tiles", tile_key(batch, at.0, at.1), what);
+                    }
+                }
+            }
+            behind = (row.level, row.index);
+        }
+        if page.len() < PAGE as usize {
+            break;
+        }
+    }
+    for (id, _) in expected {
+        report.add("tiles", tile_key(batch, place(id).0, place(id).1), "the tile is missing");
+    }
+    Ok(())
+}
+
+fn difference(row: &TileRow, id: TileId, hashes: &[[u8; 32]]) -> Option<String> {
+    let lowest: Option<&[u8]> = match (id.level, id.index) {
+        (0, 0) => Some(&[0; 32]),
+        (0, _) => Some(&hashes[0]),
+        _ => None,
+    };
+    let expected = hashes.as_flattened();
+    if row.hashes != expected {
+        let at = row.hashes.iter().zip(expected).position(|(left, right)| left != right);
+        let at = at.unwrap_or(row.hashes.len().min(expected.len()));
+        return Some(format!("its hash {} is not that of the tree", at / 32));
+    }
+    (row.lowest.as_deref() != lowest).then(|| "lowest is not its first leaf".into())
+}
+
+async fn stored_leaves(ledger: &Ledger, batch: i64) -> Result<Vec<[u8; 32]>> {
+    let (mut leaves, mut behind) = (Vec::new(), (-1, 0));
+    loop {
+        let page = ledger.audit_tiles(batch, behind, PAGE).await?;
+        for row in page.iter().filter(|row| row.level == 0) {
+            leaves.extend_from_slice(row.hashes.as_chunks().0);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE as usize && last.level == 0 => behind = (last.level, last.index),
+            _ => return Ok(leaves),
+        }
+    }
+}
+
+fn place(id: TileId) -> (i64, i64) {
+    (id.level.into(), i64::try_from(id.index).unwrap_or(i64::MAX))
+}
+
+fn tile_key(batch: i64, level: i64, index: i64) -> String {
+    format!("batch={batch} level={level} index={index}")
+}

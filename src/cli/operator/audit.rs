@@ -1,0 +1,101 @@
+//! `sceau audit`: checks everything the service ever claimed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::super::output::{Ending, Out, on_terminal, printable, say};
+use super::{Settings, explained, ledger, part};
+use crate::audit::{self, AuditError, Report, Witness};
+use crate::chain::Target;
+use crate::chain::evm::Evm;
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  sceau audit --config /etc/sceau/sceau.toml
+  sceau audit --offline --json
+
+Exit status: 0 nothing found, 1 something is wrong (it is named), 2 called wrongly.";
+
+/// Check all proofs, trees and anchors against each other and against the chains
+///
+/// Reads only; the service may go on meanwhile. Of the settings it needs database_url and targets.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Audit {
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Ask no chain: check the database against itself only
+    #[arg(long)]
+    offline: bool,
+
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Deserialize)]
+struct Settled {
+    database_url: SecretString,
+    #[serde(default)]
+    targets: Vec<config::Target>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the settings are wrong, or database or chain cannot be asked.
+pub async fn run(command: Audit, outer: Option<&Path>, out: &mut Out) -> anyhow::Result<Ending> {
+    let settled: Settled = part(command.settings.file(outer).as_deref())?;
+    let witnesses = if command.offline { Vec::new() } else { settled.targets.iter().map(witness).collect::<Result<_, _>>()? };
+    let ledger = ledger(&settled.database_url)?;
+    let bar = ProgressBar::with_draw_target(
+        None,
+        if on_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+    );
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} batches and anchors, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let done = audit::run(&ledger, &witnesses, |at| {
+        bar.set_length(at.total.max(at.done));
+        bar.set_position(at.done);
+    })
+    .await;
+    bar.finish_and_clear();
+    ledger.close().await;
+    let report = done.map_err(|error| match error {
+        AuditError::Ledger(error) => explained(error),
+        AuditError::Chain(error) => anyhow::Error::from(error).context("the audit is not finished"),
+    })?;
+    if command.json {
+        out.json(&report)?;
+    } else {
+        show(&report, out)?;
+    }
+    Ok(if report.is_clean() { Ending::Done } else { Ending::Partly })
+}
+
+fn witness(target: &config::Target) -> anyhow::Result<Witness> {
+    let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
+    let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
+    Ok(Witness { chain: Arc::new(chain), depth: target.depth, evidence: true })
+}
+
+fn show(report: &Report, out: &mut Out) -> anyhow::Result<()> {
+    for finding in &report.findings {
+        out.line(printable(&format!("{} {}: {}", finding.table, finding.key, finding.what)))?;
+    }
+    let Report { batches, proofs, anchors, count, .. } = report;
+    out.line(format_args!("{batches} batches, {proofs} proofs, {anchors} anchors checked: {count} findings"))?;
+    for target in &report.unasked {
+        say(format_args!("not compared with its chain: {target}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! Rows as they stand, for [`crate::audit`]: nothing is assumed of them, least of all that this service wrote them.
+
+use time::OffsetDateTime;
+
+use super::{Ledger, Result};
+
+/// A row of `batches`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct BatchRow {
+    pub number: i64,
+    pub state: String,
+    pub opened_at: OffsetDateTime,
+    pub closed_at: Option<OffsetDateTime>,
+    pub sealed_at: Option<OffsetDateTime>,
+    pub header: Option<String>,
+    pub size: Option<i64>,
+    pub root: Option<Vec<u8>>,
+}
+
+/// A row of `tiles`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct TileRow {
+    pub level: i16,
+    pub index: i32,
+    pub lowest: Option<Vec<u8>>,
+    pub hashes: Vec<u8>,
+}
+
+/// A proof that cannot belong where it is.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct StrayRow {
+    pub account_id: i64,
+    pub digest: Vec<u8>,
+    pub batch: i64,
+    /// Why it cannot.
+    pub why: String,
+}
+
+/// A row of `targets`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct TargetRow {
+    pub id: i32,
+    pub chain_id: i64,
+    pub registry: Vec<u8>,
+    pub first_number: i64,
+    pub code_hash: Vec<u8>,
+}
+
+/// A row of `lanes` with what the anchors say of it.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct LaneRow {
+    pub id: i32,
+    pub chain_id: i64,
+    pub signer: Vec<u8>,
+    pub next_nonce: i64,
+    /// Anchors that have a nonce of this lane.
+    pub used: i64,
+    /// Lowest and highest of these nonces.
+    pub range: Option<(i64, i64)>,
+}
+
+/// A row of `anchors` with its batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct AnchorRow {
+    pub batch: i64,
+    pub target_id: i32,
+    pub state: String,
+    pub nonce: Option<i64>,
+    pub signer: Option<Vec<u8>>,
+    pub tx_hash: Option<Vec<u8>>,
+    pub tx_index: Option<i64>,
+    pub block_number: Option<i64>,
+    pub block_hash: Option<Vec<u8>>,
+    pub block_time: Option<i64>,
+    pub evidence: Option<String>,
+    /// Root of the batch; none when it is not sealed.
+    pub root: Option<Vec<u8>>,
+    /// Leaves of the batch.
+    pub size: Option<i64>,
+}
+
+/// A row of `anchor_history`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct HistoryRow {
+    pub id: i64,
+    pub batch: i64,
+    pub state: String,
+}
+
+/// A row of `attempts`.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct AttemptRow {
+    pub tx_hash: Vec<u8>,
+    pub batch: i64,
+    pub max_fee: i64,
+    pub max_priority_fee: i64,
+    pub raw: Vec<u8>,
+}
+
+/// Anchors of one target with everything that belongs to them, as of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct AnchorPage {
+    /// Ascending by batch.
+    pub anchors: Vec<AnchorRow>,
+    /// Ascending by batch, then by id.
+    pub history: Vec<HistoryRow>,
+    /// Ascending by batch.
+    pub attempts: Vec<AttemptRow>,
+}
+
+impl Ledger {
+    /// Numbers of batches, proofs and anchors, for telling how far an audit is.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_size(&self) -> Result<(u64, u64)> {
+        let row =
+            sqlx::query!(r#"select (select count(*) from batches) as "batches!", (select count(*) from anchors) as "anchors!""#)
+                .fetch_one(self.pool())
+                .await?;
+        Ok((row.batches.unsigned_abs(), row.anchors.unsigned_abs()))
+    }
+
+    /// Batches above `after`, ascending.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_batches(&self, after: i64, limit: i64) -> Result<Vec<BatchRow>> {
+        Ok(sqlx::query_as!(
+            BatchRow,
+            "select number, state, opened_at, closed_at, sealed_at, header, size, root from batches where number > $1 order by number limit $2",
+            after,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Tiles of a batch behind `(level, index)`, ascending.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_tiles(&self, batch: i64, (level, index): (i16, i32), limit: i64) -> Result<Vec<TileRow>> {
+        Ok(sqlx::query_as!(
+            TileRow,
+            "select level, index, lowest, hashes from tiles where batch = $1 and (level, index) > ($2, $3) order by level, index limit $4",
+            batch,
+            level,
+            index,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Tiles of batches that are not sealed: the first one's batch, level and index.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_early_tile(&self) -> Result<Option<(i64, i16, i32)>> {
+        let row = sqlx::query!(
+            "select t.batch, t.level, t.index from tiles t join batches b on b.number = t.batch where b.state <> 'sealed'
+             order by t.batch, t.level, t.index limit 1"
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.map(|row| (row.batch, row.level, row.index)))
+    }
+
+    /// Proofs whose batch or account does not exist, or that were received while their batch was not open, up to
+    /// `limit`. Five seconds are forgiven for a database clock that was set.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_strays(&self, limit: i64) -> Result<Vec<StrayRow>> {
+        Ok(sqlx::query_as!(
+            StrayRow,
+            r#"select p.account_id, p.digest, p.batch, case
+                 when b.number is null then 'its batch does not exist'
+                 when a.id is null then 'its account does not exist'
+                 else 'it was received while its batch was not open' end as "why!"
+               from proofs p left join batches b on b.number = p.batch left join accounts a on a.id = p.account_id
+               where b.number is null or a.id is null or p.received_at < b.opened_at - interval '5 s'
+                 or p.received_at > b.closed_at + interval '5 s'
+               limit $1"#,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Accounts that have this digest in this batch with this salt.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_owner(&self, batch: i64, digest: &[u8], salt: &[u8]) -> Result<Option<i64>> {
+        let query = sqlx::query_scalar!(
+            "select account_id from proofs where batch = $1 and digest = $2 and salt = $3 limit 1",
+            batch,
+            digest,
+            salt
+        );
+        Ok(query.fetch_optional(self.pool()).await?)
+    }
+
+    /// All targets.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_targets(&self) -> Result<Vec<TargetRow>> {
+        Ok(sqlx::query_as!(TargetRow, "select id, chain_id, registry, first_number, code_hash from targets order by id")
+            .fetch_all(self.pool())
+            .await?)
+    }
+
+    /// All lanes.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_lanes(&self) -> Result<Vec<LaneRow>> {
+        let rows = sqlx::query!(
+            r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(a.nonce) as "used!", min(a.nonce) as lowest, max(a.nonce) as highest
+               from lanes l left join anchors a on a.lane_id = l.id group by l.id order by l.id"#
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| LaneRow {
+                id: row.id,
+                chain_id: row.chain_id,
+                signer: row.signer,
+                next_nonce: row.next_nonce,
+                used: row.used,
+                range: row.lowest.zip(row.highest),
+            })
+            .collect())
+    }
+
+    /// The lowest sealed batch that should have an anchor in the target and has none, and the lowest anchor that should
+    /// not be there.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_plan(&self, target: i32, first_number: i64) -> Result<(Option<i64>, Option<i64>)> {
+        let row = sqlx::query!(
+            "select
+               (select min(b.number) from batches b where b.state = 'sealed' and b.number >= $2
+                  and not exists (select from anchors a where a.batch = b.number and a.target_id = $1)) as missing,
+               (select min(a.batch) from anchors a join batches b on b.number = a.batch
+                  where a.target_id = $1 and (b.state <> 'sealed' or b.number < $2)) as surplus",
+            target,
+            first_number
+        )
+        .fetch_one(self.pool())
+        .await?;
+        Ok((row.missing, row.surplus))
+    }
+
+    /// Anchors of a target above batch `after`, ascending, with history and attempts of the same moment.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_anchors(&self, target: i32, after: i64, limit: i64) -> Result<AnchorPage> {
+        let mut transaction = self.pool().begin().await?;
+        sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *transaction).await?;
+        let anchors = sqlx::query_as!(
+            AnchorRow,
+            r#"select a.batch, a.target_id, a.state, a.nonce, l.signer as "signer?", a.tx_hash, a.tx_index, a.block_number,
+                 a.block_hash, a.block_time, a.evidence, b.root, b.size
+               from anchors a join batches b on b.number = a.batch left join lanes l on l.id = a.lane_id
+               where a.target_id = $1 and a.batch > $2 order by a.batch limit $3"#,
+            target,
+            after,
+            limit
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let Some(last) = anchors.last().map(|anchor| anchor.batch) else { return Ok(AnchorPage::default()) };
+        let history = sqlx::query_as!(
+            HistoryRow,
+            "select id, batch, state from anchor_history where target_id = $1 and batch > $2 and batch <= $3 order by batch, id",
+            target,
+            after,
+            last
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let attempts = sqlx::query_as!(
+            AttemptRow,
+            "select tx_hash, batch, max_fee, max_priority_fee, raw from attempts
+             where target_id = $1 and batch > $2 and batch <= $3 order by batch, tx_hash",
+            target,
+            after,
+            last
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(AnchorPage { anchors, history, attempts })
+    }
+}
