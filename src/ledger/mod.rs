@@ -9,6 +9,7 @@ pub mod attempts;
 pub mod audit;
 pub mod batches;
 pub mod entries;
+pub mod finality;
 pub mod intake;
 pub mod leases;
 pub mod proofs;

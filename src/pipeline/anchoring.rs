@@ -28,6 +28,8 @@ pub struct Policy {
     pub resend_after: Duration,
     /// Anchors between their first sending and their final block at most.
     pub window: i64,
+    /// Look at the newest final anchors again after so long.
+    pub watch_every: Duration,
 }
 
 impl Default for Policy {
@@ -38,6 +40,7 @@ impl Default for Policy {
             bump_after: Duration::from_secs(60),
             resend_after: Duration::from_secs(15),
             window: 256,
+            watch_every: Duration::from_secs(60),
         }
     }
 }
@@ -91,8 +94,9 @@ impl Anchoring {
     /// # Errors
     /// See [`StepError`]; what was committed stands.
     pub async fn step(&self) -> Result<Step> {
-        // Idle instances only read, and ask no node.
-        if self.ledger.unfinished(self.target, 1).await?.is_empty() {
+        // Idle instances only read, and ask no node, except now and then whether what is final still is.
+        let watch = self.ledger.finals_due(self.target, self.policy.watch_every).await?;
+        if !watch && self.ledger.unfinished(self.target, 1).await?.is_empty() {
             return Ok(Step::Idle);
         }
         let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
@@ -103,7 +107,12 @@ impl Anchoring {
                     self.chain.target().caip2()
                 )));
             }
-            let confirmed = self.confirm(&lease).await?;
+            let heads = self.sound_heads().await?;
+            if watch {
+                self.check_finals().await?;
+            }
+            let confirmed = self.confirm(&lease, &heads).await?;
+            self.raise_finality(&lease, &heads).await?;
             let published = self.publish(&lease).await?;
             Ok(confirmed.or(published))
         });

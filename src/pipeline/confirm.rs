@@ -10,69 +10,76 @@ use time::OffsetDateTime;
 use super::anchoring::{Anchoring, place};
 use super::{Result, Step, StepError};
 use crate::chain::fees::{self, Fees};
-use crate::chain::{Block, Heads, Inclusion};
+use crate::chain::{Block, ChainError, Heads, Inclusion};
 use crate::ledger::anchors::{AnchorState, Place, Unfinished};
+use crate::ledger::attempts::Attempt;
 use crate::ledger::leases::Lease;
+
+/// Looks at something that must not be before it is believed.
+pub(super) const LOOKS: u32 = 3;
+
+/// Where an anchor was found.
+enum Found {
+    /// In this block.
+    At(Inclusion),
+    /// Nowhere, but this attempt of it is in a block and changed nothing.
+    Reverted(B256),
+    /// Nowhere.
+    Nowhere,
+}
 
 impl Anchoring {
     /// Moves everything sent or included on, or back.
-    pub(super) async fn confirm(&self, lease: &Lease) -> Result<Step> {
+    ///
+    /// An anchor that halts does not keep the others from being seen; the first halt is answered at the end.
+    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<Step> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
             return Ok(Step::Idle);
         }
-        let heads = self.chain.heads().await?;
         let now = self.ledger.now().await?;
-        let mut done = Step::Idle;
+        let (mut done, mut halted) = (Step::Idle, None);
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
-                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await?,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, &heads).await?,
-                _ => Step::Idle,
+                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await,
+                _ => Ok(Step::Idle),
             };
-            done = done.or(moved);
+            match moved {
+                Ok(moved) => done = done.or(moved),
+                Err(StepError::Halt(why)) => {
+                    halted.get_or_insert(why);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(done)
+        halted.map_or(Ok(done), |why| Err(StepError::Halt(why)))
     }
 
     /// A sent anchor: is one of its attempts in a block? If not, send again, with more to offer after a while.
     async fn look_for(&self, lease: &Lease, anchor: &Unfinished, now: OffsetDateTime) -> Result<Step> {
         let number = anchor.batch;
         let attempts = self.ledger.attempts(self.target, number).await?;
-        let mut reverted = None;
-        for attempt in &attempts {
-            match self.chain.inclusion(attempt.tx_hash.into()).await? {
-                Some(inclusion) if inclusion.success => return self.include(lease, number, &inclusion).await,
-                Some(inclusion) => reverted = Some(inclusion),
-                None => {}
-            }
-        }
-        // Same question to the registry: it also knows what a transaction we never stored, or one that reverted because
-        // the root was there already, has done.
-        if let Some(inclusion) = self.adopt(number, anchor.root.into(), anchor.size).await? {
-            return self.include(lease, number, &inclusion).await;
-        }
-        if let Some(inclusion) = reverted {
-            return Err(StepError::Halt(format!(
-                "the transaction {} that should anchor batch {number} reverted",
-                inclusion.tx_hash
-            )));
-        }
         let (Some(newest), Some(nonce)) = (attempts.last(), anchor.nonce) else {
             return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));
         };
-        let used = self.chain.nonce(self.signer.address()).await?;
-        if used > nonce {
-            // The nonce was read after the attempts: one of them may have been mined in between.
-            for attempt in &attempts {
-                if self.chain.inclusion(attempt.tx_hash.into()).await?.is_some() {
-                    return Ok(Step::Worked);
-                }
+        // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
+        // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
+        for look in 1.. {
+            let used = self.chain.nonce(self.signer.address()).await?;
+            let wrong = match self.search(anchor, &attempts).await? {
+                Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
+                Found::Reverted(tx) => format!("the transaction {tx} that should anchor batch {number} reverted"),
+                Found::Nowhere if used > nonce => format!(
+                    "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
+                    self.signer.address()
+                ),
+                Found::Nowhere => break,
+            };
+            if look == LOOKS {
+                return Err(StepError::Halt(wrong));
             }
-            return Err(StepError::Halt(format!(
-                "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
-                self.signer.address()
-            )));
+            self.sound_heads().await?;
         }
         let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
@@ -96,6 +103,33 @@ impl Anchoring {
             }
         }
         Ok(Step::Idle)
+    }
+
+    /// Where an anchor without a known place stands now: by its attempts, all of them, and by the registry.
+    async fn search(&self, anchor: &Unfinished, attempts: &[Attempt]) -> Result<Found> {
+        let root = B256::from(anchor.root);
+        let mut reverted = None;
+        for attempt in attempts {
+            match self.chain.inclusion(attempt.tx_hash.into()).await? {
+                Some(inclusion) if inclusion.success => {
+                    // The registry has the last word: a transaction that ran may have been a repetition.
+                    if let Some(record) = self.chain.record(root).await?
+                        && record.block_number == inclusion.block.number
+                    {
+                        return Ok(Found::At(inclusion));
+                    }
+                }
+                Some(inclusion) => reverted = Some(inclusion.tx_hash),
+                None => {}
+            }
+        }
+        // It also knows what a transaction we never stored, or one that reverted because the root was there already,
+        // has done.
+        Ok(match (self.adopt(anchor.batch, root, anchor.size).await?, reverted) {
+            (Some(inclusion), _) => Found::At(inclusion),
+            (None, Some(tx)) => Found::Reverted(tx),
+            (None, None) => Found::Nowhere,
+        })
     }
 
     async fn include(&self, lease: &Lease, number: u64, inclusion: &Inclusion) -> Result<Step> {
@@ -134,6 +168,14 @@ impl Anchoring {
         };
         let evidence = self.chain.evidence(anchor.root.into(), &inclusion).await?;
         let evidence = serde_json::to_string(&evidence).expect("evidence is plain JSON");
+        if !self.is_of(heads).await? {
+            // Another node answered meanwhile: what it calls canonical need not be what the first calls final.
+            return Err(ChainError::Garbage(format!(
+                "the endpoint left the chain on which block {} is final",
+                stood.block_number
+            ))
+            .into());
+        }
         self.ledger.finalize_anchor(lease, self.target, number, &stood, &evidence).await?;
         tracing::info!(batch = number, block = stood.block_number, "final");
         Ok(Step::Worked)
@@ -141,7 +183,7 @@ impl Anchoring {
 }
 
 /// Height at and below which blocks are final; `None` when none is.
-fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
+pub(super) fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
     match depth {
         // A young chain has no block that deep: no wrap-around into "everything is final".
         Some(depth) => heads.latest.number.checked_sub(depth),

@@ -9,9 +9,10 @@ use std::collections::HashSet;
 use alloy::primitives::B256;
 
 use super::anchoring::{Anchoring, place};
+use super::confirm::LOOKS;
 use super::recheck::recheck;
 use super::{Result, Step, StepError};
-use crate::chain::{Sent, fees};
+use crate::chain::{Inclusion, Sent, fees};
 use crate::ledger::LedgerError;
 use crate::ledger::anchors::AnchorState;
 use crate::ledger::leases::Lease;
@@ -20,16 +21,16 @@ impl Anchoring {
     /// Signs, stores and sends the planned anchors that the window has room for, in order of their numbers.
     pub(super) async fn publish(&self, lease: &Lease) -> Result<Step> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
+        let numbers: HashSet<u64> = unfinished.iter().map(|anchor| anchor.batch).collect();
         let mut done = Step::Idle;
         for anchor in unfinished.iter().filter(|anchor| anchor.state == AnchorState::Planned) {
             let root = B256::from(anchor.root);
-            if let Some(inclusion) = self.adopt(anchor.batch, root, anchor.size).await? {
+            if let Some(inclusion) = self.find_free(anchor.batch, root, anchor.size, &numbers).await? {
                 tracing::warn!(batch = anchor.batch, tx = %inclusion.tx_hash, "found anchored already");
                 self.ledger.include_anchor(lease, self.target, anchor.batch, &place(&inclusion)).await?;
                 done = Step::Worked;
                 continue;
             }
-            self.check_next(anchor.batch, &unfinished.iter().map(|other| other.batch).collect()).await?;
             let batch = recheck(&self.ledger, anchor.batch).await?;
             if (batch.root, batch.size) != (anchor.root, anchor.size) {
                 return Err(LedgerError::Moved { what: "sealed batch" }.into());
@@ -40,21 +41,36 @@ impl Anchoring {
         Ok(done)
     }
 
-    /// The registry takes a number once and in order. When it already holds this number, and not for our root, somebody
-    /// else anchors there, or this database is older than the chain's history: neither may be papered over.
-    async fn check_next(&self, number: u64, unfinished: &HashSet<u64>) -> Result<()> {
-        let last = self.chain.last_number().await?;
-        if last >= number {
-            return Err(StepError::Halt(format!(
-                "the registry already holds a batch {number} with another root: another publisher, or an old database"
-            )));
+    /// Where the batch is anchored already; `None` when its number is free and everything before it is there or on its
+    /// way. The registry takes a number once and in order. When it already holds this number, and not for our root,
+    /// somebody else anchors there, or this database is older than the chain's history: neither may be papered over.
+    ///
+    /// Root and number are two questions, and a block or another node may come between them, so what looks wrong is
+    /// looked at anew before it is said.
+    async fn find_free(&self, number: u64, root: B256, size: u64, unfinished: &HashSet<u64>) -> Result<Option<Inclusion>> {
+        for look in 1.. {
+            if let Some(inclusion) = self.adopt(number, root, size).await? {
+                return Ok(Some(inclusion));
+            }
+            let last = self.chain.last_number().await?;
+            let missing = (last.saturating_add(1)..number).find(|between| !unfinished.contains(between));
+            let wrong = match missing {
+                _ if last >= number => {
+                    format!(
+                        "the registry already holds a batch {number} with another root: another publisher, or an old database"
+                    )
+                }
+                Some(missing) => format!(
+                    "the registry waits for batch {missing}, which this database holds as final: the chain went back further than final"
+                ),
+                None => break,
+            };
+            if look == LOOKS {
+                return Err(StepError::Halt(wrong));
+            }
+            self.sound_heads().await?;
         }
-        match (last + 1..number).find(|between| !unfinished.contains(between)) {
-            None => Ok(()),
-            Some(missing) => Err(StepError::Halt(format!(
-                "the registry waits for batch {missing}, which this database holds as final: the chain went back further than final"
-            ))),
-        }
+        Ok(None)
     }
 
     async fn publish_one(&self, lease: &Lease, number: u64, root: B256, size: u64) -> Result<()> {

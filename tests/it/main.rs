@@ -8,5 +8,7 @@ mod cli;
 mod ledger;
 mod local_stack;
 mod main_job;
+mod model;
 mod pipeline;
+mod simulation;
 mod support;

@@ -1,0 +1,102 @@
+//! What was final stays final: looked at on every step, and loudly halted on when it is not so.
+//!
+//! An endpoint may be behind, or stuck on a fork that the rest of the chain has left. Then nothing it says of our
+//! transactions counts, but nothing is lost either, so the step only ends early. A chain that calls *another* block
+//! final at a height that was final before broke its word: everything rests on it, so a person has to look.
+
+use alloy::primitives::B256;
+
+use super::anchoring::Anchoring;
+use super::confirm::final_height;
+use super::{Result, StepError};
+use crate::chain::{Block, ChainError, Heads};
+use crate::ledger::finality::FinalBlock;
+use crate::ledger::leases::Lease;
+
+/// Final anchors looked at again.
+const FINALS: i64 = 16;
+
+impl Anchoring {
+    /// The ends of the chain, from an endpoint that has the newest block that was ever final.
+    ///
+    /// # Errors
+    /// [`StepError::Chain`] when it has not, [`StepError::Halt`] when the chain calls another block final.
+    pub(super) async fn sound_heads(&self) -> Result<Heads> {
+        let heads = self.chain.heads().await?;
+        let Some(known) = self.ledger.finality(self.target).await? else { return Ok(heads) };
+        let found = self.chain.block(known.number).await?;
+        if found.is_some_and(|block| block.hash == B256::from(known.hash)) {
+            return Ok(heads);
+        }
+        let caip2 = self.chain.target().caip2();
+        // Asked again: block and heads may come from two nodes behind one address.
+        let again = self.chain.heads().await?;
+        let claims = |heads: &Heads| final_height(heads, self.policy.depth).is_some_and(|height| height >= known.number);
+        match found {
+            Some(block) if claims(&heads) && claims(&again) => Err(StepError::Halt(format!(
+                "block {} of {caip2} was final as 0x{} and is now {}: the chain took back what was final",
+                known.number,
+                hex::encode(known.hash),
+                block.hash
+            ))),
+            _ => Err(ChainError::Garbage(format!(
+                "the endpoint for {caip2} does not have block {} 0x{}, which was final: it is behind or on a dead fork (its head is {})",
+                known.number,
+                hex::encode(known.hash),
+                heads.latest.number
+            ))
+            .into()),
+        }
+    }
+
+    /// Records how far the chain is final.
+    pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<()> {
+        let block = match (self.policy.depth, heads.finalized) {
+            // Number and hash of one answer: they belong together whoever answers next.
+            (None, Some(block)) => block,
+            (None, None) => return Ok(()),
+            (Some(_), _) => {
+                let Some(height) = final_height(heads, self.policy.depth) else { return Ok(()) };
+                match self.chain.block(height).await? {
+                    Some(block) if self.is_of(heads).await? => block,
+                    _ => return Ok(()),
+                }
+            }
+        };
+        if self.ledger.finality(self.target).await?.is_none_or(|known| known.number < block.number) {
+            let block = FinalBlock { number: block.number, hash: block.hash.into() };
+            self.ledger.raise_finality(lease, self.target, &block).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the node that answers now is on the chain that `heads` were read from. What is decided from several
+    /// answers asks this last, so that answers of two forks are never put together.
+    pub(super) async fn is_of(&self, heads: &Heads) -> Result<bool> {
+        let end: Block = if self.policy.depth.is_none() { heads.finalized.unwrap_or(heads.latest) } else { heads.latest };
+        Ok(self.chain.block(end.number).await? == Some(end))
+    }
+
+    /// Looks at the newest final anchors again.
+    ///
+    /// # Errors
+    /// [`StepError::Halt`] when one does not stand where it stood.
+    pub(super) async fn check_finals(&self) -> Result<()> {
+        for (batch, stood) in self.ledger.newest_finals(self.target, FINALS).await? {
+            let found = self.chain.block(stood.number).await?;
+            if found.is_none_or(|block| block.hash != B256::from(stood.hash)) {
+                // Another node may have answered just then.
+                self.sound_heads().await?;
+                let found = self.chain.block(stood.number).await?;
+                if found.is_some_and(|block| block.hash != B256::from(stood.hash)) {
+                    return Err(StepError::Halt(format!(
+                        "batch {batch} is final in block {} 0x{}, which is no longer canonical",
+                        stood.number,
+                        hex::encode(stood.hash)
+                    )));
+                }
+            }
+        }
+        Ok(self.ledger.note_finals_checked(self.target).await?)
+    }
+}

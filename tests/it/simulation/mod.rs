@@ -1,0 +1,79 @@
+//! Random histories on a real Postgres and the model chain: whatever happens on the way, once it is quiet every
+//! acknowledged digest is in one batch and every batch is anchored once, and no status ever claimed what was not so.
+//!
+//! `SCEAU_SEEDS=2000` runs more histories, `SCEAU_SEED=17` one, with its story told.
+
+mod endpoint;
+mod history;
+mod site;
+
+use std::time::{Duration, Instant};
+
+use history::{Control, History};
+use site::Site;
+
+/// Histories run at once: Postgres' answers take most of the time.
+const AT_ONCE: u64 = 3;
+
+/// Histories in a run that nobody asked more of.
+const QUICK: u64 = 60;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+/// Runs the history of one seed.
+async fn run(site: &Site, seed: u64, control: Control, told: bool) -> Result<(), String> {
+    let mut history = History::new(site, seed, control).await;
+    let ended = history.play().await;
+    if told || (ended.is_err() && control == Control::None) {
+        eprintln!("{}", history.story());
+    }
+    ended.map_err(|what| format!("seed {seed}: {what}\n  again: SCEAU_SEED={seed} cargo test --test it simulation::histories"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_end_well() {
+    if let Some(seed) = variable("SCEAU_SEED") {
+        run(&Site::new().await, seed, Control::None, true).await.unwrap();
+        return;
+    }
+    let (seeds, begun) = (variable("SCEAU_SEEDS").unwrap_or(QUICK), Instant::now());
+    // A busy machine runs fewer, never none.
+    let patience = if variable("SCEAU_SEEDS").is_some() { Duration::MAX } else { Duration::from_secs(45) };
+    let work = move |worker: u64| {
+        let mut done = 0;
+        let play = async {
+            let site = Site::new().await;
+            for seed in (worker..seeds).step_by(AT_ONCE as usize) {
+                run(&site, seed, Control::None, false).await.unwrap();
+                done += 1;
+                if begun.elapsed() > patience {
+                    break;
+                }
+            }
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(play);
+        done
+    };
+    let workers: Vec<_> = (0..AT_ONCE).map(|worker| std::thread::spawn(move || work(worker))).collect();
+    let done: u32 = workers.into_iter().map(|worker| worker.join().expect("no history ends badly")).sum();
+    eprintln!("{done} histories, {:.1} a second", f64::from(done) / begun.elapsed().as_secs_f64());
+}
+
+/// Each control breaks the order of things in one way; a harness that does not notice proves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_broken_on_purpose_is_noticed() {
+    let site = Site::new().await;
+    for control in [Control::SendBeforeStore, Control::HeightOnly, Control::NewestOnly] {
+        let mut noticed = None;
+        for seed in 0..25 {
+            if let Err(what) = run(&site, seed, control, false).await {
+                noticed = Some(what);
+                break;
+            }
+        }
+        let noticed = noticed.unwrap_or_else(|| panic!("{control:?} went unnoticed"));
+        eprintln!("{control:?}: {noticed}");
+    }
+}
