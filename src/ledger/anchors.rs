@@ -79,6 +79,8 @@ pub struct Unfinished {
     pub size: u64,
     /// The nonce its attempts share.
     pub nonce: Option<u64>,
+    /// Who signed them: the nonce is one of this account's.
+    pub signer: Option<[u8; 20]>,
     /// Where it stands, once included.
     pub place: Option<Place>,
     /// Since when it is in this state.
@@ -136,9 +138,9 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn unfinished(&self, target: TargetId, limit: i64) -> Result<Vec<Unfinished>> {
         let rows = sqlx::query!(
-            r#"select a.batch, a.state, b.root as "root!", b.size as "size!", a.nonce, a.tx_hash, a.tx_index, a.block_number, a.block_hash,
-                 a.block_time, a.changed_at
-               from anchors a join batches b on b.number = a.batch where a.target_id = $1 and a.state <> 'final' order by a.batch limit $2"#,
+            r#"select a.batch, a.state, b.root as "root!", b.size as "size!", a.nonce, l.signer as "signer?", a.tx_hash, a.tx_index,
+                 a.block_number, a.block_hash, a.block_time, a.changed_at
+               from anchors a join batches b on b.number = a.batch left join lanes l on l.id = a.lane_id where a.target_id = $1 and a.state <> 'final' order by a.batch limit $2"#,
             target.0,
             limit
         )
@@ -152,6 +154,7 @@ impl Ledger {
                     root: fixed(&row.root, "batches.root")?,
                     size: natural(row.size, "batches.size")?,
                     nonce: row.nonce.map(|nonce| natural(nonce, "anchors.nonce")).transpose()?,
+                    signer: row.signer.map(|signer| fixed(&signer, "lanes.signer")).transpose()?,
                     place: place!(row),
                     changed_at: row.changed_at,
                 })

@@ -4,7 +4,7 @@
 //! the chain's finalized block, or deep enough where a depth is configured, and its evidence is stored. A block that is
 //! canonical no longer takes the anchor back, openly.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use time::OffsetDateTime;
 
 use super::anchoring::{Anchoring, place};
@@ -30,49 +30,41 @@ enum Found {
 
 impl Anchoring {
     /// Moves everything sent or included on, or back.
-    ///
-    /// An anchor that halts does not keep the others from being seen; the first halt is answered at the end.
     pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<Step> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
             return Ok(Step::Idle);
         }
         let now = self.ledger.now().await?;
-        let (mut done, mut halted) = (Step::Idle, None);
+        let mut done = Step::Idle;
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
-                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await,
-                _ => Ok(Step::Idle),
+                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await?,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await?,
+                _ => Step::Idle,
             };
-            match moved {
-                Ok(moved) => done = done.or(moved),
-                Err(StepError::Halt(why)) => {
-                    halted.get_or_insert(why);
-                }
-                Err(error) => return Err(error),
-            }
+            done = done.or(moved);
         }
-        halted.map_or(Ok(done), |why| Err(StepError::Halt(why)))
+        Ok(done)
     }
 
     /// A sent anchor: is one of its attempts in a block? If not, send again, with more to offer after a while.
     async fn look_for(&self, lease: &Lease, anchor: &Unfinished, now: OffsetDateTime) -> Result<Step> {
         let number = anchor.batch;
         let attempts = self.ledger.attempts(self.target, number).await?;
-        let (Some(newest), Some(nonce)) = (attempts.last(), anchor.nonce) else {
+        let (Some(newest), Some(nonce), Some(signer)) = (attempts.last(), anchor.nonce, anchor.signer) else {
             return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));
         };
         // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
         // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
         for look in 1.. {
-            let used = self.chain.nonce(self.signer.address()).await?;
+            let used = self.chain.nonce(signer.into()).await?;
             let wrong = match self.search(anchor, &attempts).await? {
                 Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
                 Found::Reverted(tx) => format!("the transaction {tx} that should anchor batch {number} reverted"),
                 Found::Nowhere if used > nonce => format!(
                     "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
-                    self.signer.address()
+                    Address::from(signer)
                 ),
                 Found::Nowhere => break,
             };
@@ -83,6 +75,11 @@ impl Anchoring {
         }
         let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
+            return Ok(Step::Idle);
+        }
+        if self.signer.address() != Address::from(signer) {
+            // The publisher's key was changed meanwhile. The nonce is the old key's: only its own bytes can use it.
+            self.hand_over(number, newest).await;
             return Ok(Step::Idle);
         }
         if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {

@@ -1,5 +1,8 @@
 //! One thing at a time: what an endpoint that is behind, of two minds, or at odds with itself must not bring about.
 
+use std::sync::Arc;
+
+use sceau::chain::signer::LocalWallet;
 use sceau::pipeline::{Step, StepError};
 
 use super::history::{Control, History};
@@ -90,4 +93,20 @@ async fn a_chain_that_takes_back_what_was_final_halts() {
         Err(StepError::Halt(why)) => assert!(why.contains("took back what was final"), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_does_not_take_over_the_nonces_of_the_old_one() {
+    let site = Site::new().await;
+    let mut history = sent(&site).await;
+    history.model.world(World::drop_pool);
+    // The second account of the test mnemonic has other nonces.
+    let other = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+    history.key = Some(Arc::new(LocalWallet::from_hex(&other.into()).unwrap()));
+    history.attempt(1, true).await.unwrap();
+    let attempts: i64 = sqlx::query_scalar("select count(*) from attempts").fetch_one(&site.database.pool).await.unwrap();
+    assert_eq!(attempts, 1, "signed by another key under the same nonce");
+    mine(&history, 1);
+    history.attempt(1, true).await.unwrap();
+    assert_eq!(state(&site).await, "included", "the old key's bytes were sent again");
 }

@@ -69,6 +69,8 @@ pub struct History<'a> {
     /// Instances that anchor, `None` while they could not connect.
     instances: [Option<Anchoring>; 2],
     holders: u128,
+    /// Another key than the publisher's, for instances that connect from now on.
+    pub key: Option<Arc<LocalWallet>>,
     submitted: u64,
     acknowledged: HashMap<Digest, u64>,
     told: Vec<String>,
@@ -103,6 +105,7 @@ impl<'a> History<'a> {
             sealer,
             instances: [None, None],
             holders: 10,
+            key: None,
             submitted: 0,
             acknowledged: HashMap::new(),
             told: Vec::new(),
@@ -218,7 +221,7 @@ impl<'a> History<'a> {
         let dies = self.control == Control::SendBeforeStore && self.rng.chance(40);
         let signer: Arc<dyn Signer> = match self.control {
             Control::SendBeforeStore => Arc::new(Eager(Arc::clone(&self.site.wallet), Arc::clone(&self.model), dies)),
-            _ => Arc::<LocalWallet>::clone(&self.site.wallet),
+            _ => Arc::<LocalWallet>::clone(self.key.as_ref().unwrap_or(&self.site.wallet)),
         };
         let chain = Arc::<Model>::clone(&self.model);
         Anchoring::connect(self.site.ledger.clone(), chain, signer, policy, Uuid::from_u128(self.holders)).await

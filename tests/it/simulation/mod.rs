@@ -29,7 +29,10 @@ async fn run(site: &Site, seed: u64, control: Control, told: bool) -> Result<(),
     if told || (ended.is_err() && control == Control::None) {
         eprintln!("{}", history.story());
     }
-    ended.map_err(|what| format!("seed {seed}: {what}\n  again: SCEAU_SEED={seed} cargo test --test it simulation::histories"))
+    ended.map_err(|what| match control {
+        Control::None => format!("seed {seed}: {what}\n  again: SCEAU_SEED={seed} cargo test --test it simulation::histories"),
+        _ => format!("seed {seed}: {what}"),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
