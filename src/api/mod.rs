@@ -31,6 +31,9 @@ use crate::ledger::Ledger;
 use crate::ledger::intake::Intake;
 use crate::ports::Ports;
 
+/// The last moment RFC 3339 can write.
+const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
+
 /// By when a proof is promised to be anchored.
 #[derive(Clone)]
 pub struct Deadline {
@@ -56,10 +59,11 @@ impl Deadline {
         (self.next_seal)(moment)
     }
 
-    /// By when what was received then is promised to be anchored.
+    /// By when what was received then is promised to be anchored. Stays within the years that can be written.
     #[must_use]
     pub fn of(&self, received_at: OffsetDateTime) -> OffsetDateTime {
-        self.next_seal(received_at) + self.allowance
+        let allowance = time::Duration::try_from(self.allowance).unwrap_or(time::Duration::MAX);
+        self.next_seal(received_at).saturating_add(allowance).min(LAST)
     }
 }
 
@@ -177,4 +181,18 @@ async fn problems() -> Json<Value> {
 /// `GET /problems/{code}`: where the `type` of a problem leads.
 async fn problem(Path(name): Path<String>) -> Result<Json<Value>> {
     Ok(Json(described(Code::parse(&name).ok_or(Code::NotFound)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_deadline_can_always_be_written() {
+        let seal = datetime!(2026-11-22 06:01:00 UTC);
+        for (allowance, by) in [(1800, datetime!(2026-11-22 06:31:00 UTC)), (u64::MAX, LAST), (1 << 40, LAST)] {
+            assert_eq!(Deadline::new(move |_| seal, Duration::from_secs(allowance)).of(datetime!(2026-11-22 06:00:30 UTC)), by);
+        }
+    }
 }

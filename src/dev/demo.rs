@@ -1,4 +1,4 @@
-//! The main job, once, on real files: this repository's own.
+//! The main job, once, on real files: this repository's own unless told otherwise.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use sceau_verifier::Digest;
 use super::folder::Folder;
 use super::stack::Stack;
 use super::verify::Verifier;
-use super::{line, say, tools};
+use super::{line, say};
 use crate::cli::client::{Client, Item, Receipt};
 use crate::cli::hash;
 use crate::cli::output::on_terminal;
 use crate::ledger::proofs::Status;
 
-/// Folders of the repository that hold no files of its own.
+/// Folders that hold nobody's own files.
 const NOT_OURS: [&str; 8] = [".git", ".sceau", ".venv", "target", "node_modules", "out", "cache", "__pycache__"];
 /// Everything is final long before this.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -31,14 +31,14 @@ pub struct Outcome {
     pub failed: usize,
 }
 
-/// Submits the repository's files, waits until they are final, fetches every receipt and has each verified.
+/// Submits the files below `root`, waits until they are final, fetches every receipt and has each verified.
 ///
 /// # Errors
 /// When the service, the chain or the verifier cannot be asked.
-pub async fn run(folder: &Folder, stack: &Stack) -> Result<Outcome> {
-    let root = tools::repository()?;
-    let files = own_files(&root)?;
-    println!("\nProving this repository's {} files, each by its SHA-256 alone:", files.len());
+pub async fn run(folder: &Folder, stack: &Stack, root: &Path) -> Result<Outcome> {
+    let files = own_files(root)?;
+    anyhow::ensure!(!files.is_empty(), "there are no files in {}", root.display());
+    println!("\nProving the {} files in {}, each by its SHA-256 alone:", files.len(), folder.shown(root));
     let client = Client::new(stack.access.clone())?;
 
     let bar = progress(files.len(), "hashing");
@@ -54,7 +54,7 @@ pub async fn run(folder: &Folder, stack: &Stack) -> Result<Outcome> {
         .filter(|(_, digest)| seen.insert(*digest))
         .map(|(path, digest)| Item {
             digest: *digest,
-            file_name: path.strip_prefix(&root).ok().map(|name| name.display().to_string()),
+            file_name: path.strip_prefix(root).ok().map(|name| name.display().to_string()),
             reference: None,
             labels: vec!["demo".into()],
         })
@@ -73,7 +73,7 @@ pub async fn run(folder: &Folder, stack: &Stack) -> Result<Outcome> {
     let bar = progress(digests.len(), "verifying");
     let (mut outcome, mut shown) = (Outcome::default(), String::new());
     for (path, digest) in &digests {
-        let name = path.strip_prefix(&root).unwrap_or(path);
+        let name = path.strip_prefix(root).unwrap_or(path);
         let receipt = kept.join(format!("{}.sceau.json", name.display()));
         std::fs::create_dir_all(receipt.parent().unwrap_or(&kept))?;
         match client.receipt(*digest, true).await? {
@@ -136,7 +136,7 @@ fn progress(length: usize, message: &'static str) -> ProgressBar {
     bar.with_message(message)
 }
 
-/// The repository's files, sorted; links are left out.
+/// The files below `root`, sorted; links are left out.
 fn own_files(root: &Path) -> Result<Vec<PathBuf>> {
     let (mut waiting, mut files) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = waiting.pop() {

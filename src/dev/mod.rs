@@ -56,8 +56,12 @@ pub struct Options {
     #[arg(long)]
     pub once: bool,
 
+    /// Folder whose files are proved at the first start [default: this repository]
+    #[arg(long, value_name = "FOLDER")]
+    pub prove: Option<PathBuf>,
+
     /// Prove nothing, only bring the stack up
-    #[arg(long, conflicts_with = "once")]
+    #[arg(long, conflicts_with_all = ["once", "prove"])]
     pub no_proof: bool,
 
     /// Forget database, chain and credentials of earlier starts
@@ -118,8 +122,12 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
 async fn work(folder: &Folder, stack: &Stack, options: &Options) -> anyhow::Result<()> {
     stack.wait_until_ready().await?;
     line("service", format_args!("{}  (trust {})", stack.access.api_url, folder.shown(&stack.ca_cert)));
-    if !options.no_proof && (options.once || !folder.demo().exists()) {
-        let outcome = demo::run(folder, stack).await?;
+    if !options.no_proof && (options.once || options.prove.is_some() || !folder.demo().exists()) {
+        let files = match &options.prove {
+            Some(folder) => folder.clone(),
+            None => tools::repository()?,
+        };
+        let outcome = demo::run(folder, stack, &files).await?;
         if outcome.failed > 0 {
             bail!("{} of {} receipts did not verify", outcome.failed, outcome.verified + outcome.failed);
         }

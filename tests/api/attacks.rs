@@ -1,12 +1,15 @@
 //! Forged, bent and stale tokens. Each is one change away from a token that is accepted.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::StatusCode;
+use sceau::api::token::Tokens;
 use serde_json::{Value, json};
 
-use crate::kit::{LIFE, PUBLIC_URL, Service, TOKEN_KEY, problem, service};
+use crate::kit::{LIFE, PUBLIC_URL, Service, TOKEN_KEY, problem, service, start};
 
 fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
@@ -20,7 +23,7 @@ struct Forge {
 
 impl Forge {
     async fn new(service: &Service) -> Self {
-        let (_, token) = service.partner("a").await;
+        let (_, token) = service.partner("forged").await;
         let keys: Value = service.get("/.well-known/jwks.json", "").await.json().await.unwrap();
         let claims = token.split('.').nth(1).unwrap();
         Self {
@@ -116,6 +119,7 @@ async fn the_attack_list() {
             format!("{head}.{flipped}{}", &rest[1..])
         }),
         ("nothing", String::from(".")),
+        ("signed, but longer than any of ours", set("pad", "A".repeat(4000).into())),
         ("5 kB", format!("{right}{}", "A".repeat(5000))),
     ] {
         println!("{what}");
@@ -139,6 +143,26 @@ async fn tokens_end_when_their_time_is_over() {
     // An instance whose clock is behind by more than the leeway does not take tokens from the future.
     service.clock.advance(-(LIFE as i64) - 35 - 40);
     problem(service.get(PATH, &token).await, 401, "token_invalid").await;
+}
+
+#[tokio::test]
+async fn old_keys_check_while_the_new_one_signs() {
+    let new = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+    let keys = |pem: String| Tokens::from_pem(pem.as_bytes(), PUBLIC_URL, LIFE).unwrap();
+    let rotated = start(false, |state| state.tokens = Arc::new(keys(format!("{new}{TOKEN_KEY}")))).await;
+    let (_, fresh) = rotated.partner("a").await;
+    let claims = URL_SAFE_NO_PAD.decode(fresh.split('.').nth(1).unwrap()).unwrap();
+    let mut forge = Forge::new(&rotated).await;
+    forge.claims = serde_json::from_slice(&claims).unwrap();
+    let listed: Value = rotated.get("/.well-known/jwks.json", "").await.json().await.unwrap();
+    let ids: Vec<&str> = listed["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(jsonwebtoken::decode_header(&fresh).unwrap().kid.as_deref(), Some(ids[0]), "the first key signs");
+    assert_eq!(rotated.get(PATH, &fresh).await.status(), StatusCode::NOT_FOUND);
+    let old = forge.with(|header, _| header.kid = Some(ids[1].into()));
+    assert_eq!(rotated.get(PATH, &old).await.status(), StatusCode::NOT_FOUND, "the second still checks");
+    let crossed = forge.with(|header, _| header.kid = Some(ids[0].into()));
+    problem(rotated.get(PATH, &crossed).await, 401, "token_invalid").await;
 }
 
 #[tokio::test]

@@ -76,6 +76,35 @@ async fn a_slow_body_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_answer_that_takes_too_long_is_given_up() {
+    let service = start(false, |state| state.limits.answer = Duration::from_millis(500)).await;
+    let (_, token) = service.partner("a").await;
+    let mut closing = service.database.pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(x'5ceab001'::bigint)").execute(&mut *closing).await.unwrap();
+    let late = service.post("/v1/proofs", &token, &serde_json::json!({ "proofs": [{ "digest": digest(1) }] })).await;
+    problem(late, 504, "timeout").await;
+}
+
+#[derive(Debug)]
+struct BrokenClock;
+
+impl sceau::ports::Clock for BrokenClock {
+    fn now(&self) -> time::OffsetDateTime {
+        panic!("a secret of the clock")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_the_service_goes_on() {
+    let service = start(false, |state| state.ports.clock = std::sync::Arc::new(BrokenClock)).await;
+    let account = service.account("a", sceau::ledger::accounts::Role::Partner).await;
+    let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", account.key, account.secret);
+    let broken = problem(service.post_form("/oauth2/token", &form).await, 500, "internal").await;
+    assert!(!broken.to_string().contains("clock"), "{broken}");
+    assert_eq!(service.get("/healthz", "").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn both_versions_are_spoken_over_tls() {
     let service = start(true, |_| {}).await;
     assert_eq!(service.get("/healthz", "").await.version(), Version::HTTP_2);

@@ -50,6 +50,14 @@ fn the_local_stack_is_found_from_a_folder_below() {
 }
 
 #[test]
+fn no_proxy_stands_between_here_and_here() {
+    let api = Api::start();
+    let place = api.place().with("HTTP_PROXY", "http://127.0.0.1:1").with("http_proxy", "http://127.0.0.1:1");
+    place.file("a", "x");
+    place.run(&["submit", "a"]).ends(0);
+}
+
+#[test]
 fn the_secret_may_be_in_a_file() {
     let api = Api::start();
     let place = api.place().with("SCEAU_CONSUMER_SECRET", "");

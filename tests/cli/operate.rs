@@ -29,6 +29,9 @@ fn variables_of_the_command_line_are_no_settings() {
     assert!(!run.stderr.contains("unknown"), "{}", run.stderr);
     // The opposite: a variable that is no setting by mistake is still noticed.
     Place::new().with("SCEAU_NONSENSE", "x").run(&["serve"]).ends(1).briefly().says(&["nonsense"]);
+    let place = Place::new();
+    place.file("sceau.toml", "[auth]\n");
+    place.run(&["serve"]).ends(1).briefly().says(&["missing field `token_key` for key \"auth\" in sceau.toml"]);
 }
 
 #[test]

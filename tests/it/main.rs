@@ -3,5 +3,6 @@
 mod child;
 mod ledger;
 mod local_stack;
+mod main_job;
 mod pipeline;
 mod support;

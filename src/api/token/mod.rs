@@ -7,16 +7,18 @@ mod scope;
 use axum::Json;
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, PRAGMA, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use self::jwt::{Claims, Refused, Tokens};
 pub use self::scope::{Scope, Scopes};
 use super::error::{Code, Problem, RequestId};
 use super::{State, body};
 
+/// Keys and metadata may be kept for five minutes: show a new key that long before it signs.
+const MINUTES: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=300")];
 /// A token request is short.
 const MAX_FORM: usize = 16 * 1024;
 
@@ -126,13 +128,13 @@ pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
 }
 
 /// `GET /.well-known/jwks.json` (RFC 7517).
-pub async fn jwks(api: State) -> Json<Value> {
-    Json(api.tokens.jwks())
+pub async fn jwks(api: State) -> impl IntoResponse {
+    (MINUTES, Json(api.tokens.jwks()))
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414).
-pub async fn metadata(api: State) -> Json<Value> {
-    Json(json!({
+pub async fn metadata(api: State) -> impl IntoResponse {
+    let metadata = json!({
         "issuer": &*api.public_url,
         "token_endpoint": format!("{}/oauth2/token", api.public_url),
         "jwks_uri": format!("{}/.well-known/jwks.json", api.public_url),
@@ -140,5 +142,6 @@ pub async fn metadata(api: State) -> Json<Value> {
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "scopes_supported": Scopes::all_names(),
-    }))
+    });
+    (MINUTES, Json(metadata))
 }

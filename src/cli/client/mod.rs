@@ -5,6 +5,7 @@ mod call;
 mod error;
 mod wire;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::{Certificate, Method, RequestBuilder, Url};
@@ -87,6 +88,10 @@ impl Client {
         if let Some(pem) = &access.ca_cert {
             let certificates = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
             builder = builder.tls_certs_only(certificates.ok_or_else(|| setup("the CA certificate is not PEM".into()))?);
+        }
+        if loopback(&base) {
+            // A proxy's idea of this machine is another one.
+            builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| setup(format!("HTTP client: {}", error::root(&error))))?;
         let Access { consumer_key, consumer_secret, .. } = access;
@@ -198,6 +203,11 @@ impl Client {
             *held = None;
         }
     }
+}
+
+fn loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl std::fmt::Debug for Client {

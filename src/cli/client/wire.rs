@@ -141,7 +141,7 @@ mod tests {
     fn bodies_keep_both_limits_and_lose_nothing() {
         let long = "x".repeat(1_000);
         for (count, name, expected) in
-            [(0, "a", 0), (1, "a", 1), (10_000, "a", 1), (10_001, "a", 2), (25_000, "a", 3), (20_000, &long, 4)]
+            [(0, "a", 0), (1, "a", 1), (10_000, "a", 1), (10_001, "a", 2), (25_000, "a", 3), (20_000, &long, 3)]
         {
             let items: Vec<Item> = (0..count).map(|n| item(n, name)).collect();
             let parts: Vec<_> = bodies(&items).map(|part| part.expect("fits")).collect();

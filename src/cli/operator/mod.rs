@@ -6,6 +6,7 @@ pub mod server;
 
 mod key;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -45,10 +46,15 @@ struct Database {
 
 /// Reads some of the settings; others may be missing or wrong.
 fn part<T: DeserializeOwned>(file: Option<&Path>) -> anyhow::Result<T> {
-    config::sources(file)?.extract().map_err(|error| {
-        let whence = if file.is_some() { "" } else { "; there is no sceau.toml here: give --config, or set the variable" };
-        anyhow::anyhow!("settings: {error}{whence}")
-    })
+    config::sources(file)?.extract().map_err(|error| unsettled(&error, file))
+}
+
+/// What is wrong with the settings, and where they could come from.
+fn unsettled(error: &dyn Display, file: Option<&Path>) -> anyhow::Error {
+    // Profiles are figment's, not ours.
+    let error = error.to_string().replace("key \"default.", "key \"");
+    let whence = if file.is_some() { "" } else { "; there is no sceau.toml here: give --config, or set variables SCEAU_…" };
+    anyhow::anyhow!("settings: {error}{whence}")
 }
 
 fn ledger(url: &SecretString) -> anyhow::Result<Ledger> {

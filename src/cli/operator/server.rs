@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::output::{Ending, Out};
-use super::{Database, Settings, explained, ledger, part};
+use super::{Database, Settings, explained, ledger, part, unsettled};
 use crate::config::Config;
 use crate::ports::Ports;
 use crate::{app, dev};
@@ -46,10 +46,7 @@ pub struct Migrate {
 /// When the settings are wrong or the service cannot go on.
 pub async fn serve(command: Serve, outer: Option<&Path>) -> anyhow::Result<Ending> {
     let file = command.settings.file(outer);
-    let config = Config::load(file.as_deref()).map_err(|error| match &file {
-        Some(_) => error.context("settings"),
-        None => error.context("settings (there is no sceau.toml here: give --config, or set the SCEAU_… variables)"),
-    })?;
+    let config = Config::load(file.as_deref()).map_err(|error| unsettled(&error, file.as_deref()))?;
     app::serve(config, Ports::system(), shutdown()?).await?;
     Ok(Ending::Done)
 }

@@ -1,0 +1,176 @@
+//! The main job as a newcomer and an auditor see it: `sceau dev` from nothing to a verdict, and receipts that are checked
+//! after everything has stopped, by two programs that share nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::process;
+
+struct Dev {
+    child: Child,
+    folder: PathBuf,
+    output: PathBuf,
+}
+
+impl Dev {
+    fn start(home: &Path, files: &Path, ports: [u16; 2]) -> Self {
+        let (folder, output) = (home.join("stack"), home.join("output"));
+        let log = std::fs::File::create(&output).expect("a file");
+        let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
+            .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string(), "--folder"])
+            .arg(&folder)
+            .arg("--prove")
+            .arg(files)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file"))
+            .stderr(log)
+            .spawn()
+            .expect("sceau starts");
+        Self { child, folder, output }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.output).expect("its output")
+    }
+
+    fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        while !self.said().contains(text) {
+            assert!(self.child.try_wait().expect("a child").is_none(), "sceau dev ended:\n{}", self.said());
+            assert!(Instant::now() < deadline, "no {text:?}:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn interrupt(mut self) -> String {
+        process::signal(self.child.id(), "INT");
+        let status = self.child.wait().expect("a child");
+        assert!(status.success(), "{status}:\n{}", self.said());
+        self.said()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // Only where the test fails half-way: the servers end with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn verifier() -> PathBuf {
+    // `sceau dev` has built it beside itself.
+    Path::new(env!("CARGO_BIN_EXE_sceau")).with_file_name("sceau-verify")
+}
+
+fn check(program: &Path, arguments: &[&str], file: &Path, receipt: &Path, block_hash: &str) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(file).arg(receipt).args(["--block-hash", block_hash, "--json"]);
+    command.output().expect("a verifier runs")
+}
+
+/// Both verifiers' exit status and code, which must be the same.
+fn verdict(file: &Path, receipt: &Path, block_hash: &str) -> (i32, String) {
+    let second = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check.py");
+    let answers =
+        [check(&verifier(), &[], file, receipt, block_hash), check(Path::new("python3"), &[second], file, receipt, block_hash)]
+            .map(|output| {
+                let answer: Value = serde_json::from_slice(&output.stdout)
+                    .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+                (output.status.code().expect("an exit status"), answer["code"].as_str().expect("a code").to_owned())
+            });
+    assert_eq!(answers[0], answers[1], "sceau-verify and check.py disagree on {}", receipt.display());
+    let [answer, _] = answers;
+    answer
+}
+
+fn free_ports() -> [u16; 2] {
+    [(); 2].map(|()| sceau::dev::host::free_port().expect("a free port"))
+}
+
+#[test]
+fn real_files_are_proved_and_their_receipts_outlive_the_service() {
+    let home = tempfile::tempdir().expect("a folder");
+    let files = home.path().join("files");
+    std::fs::create_dir_all(files.join("sub")).expect("a folder");
+    for (name, content) in [("contrat.txt", "signé à Paris\n".as_bytes()), ("sub/empty", b""), ("photo.bin", &[0xff; 100_000])]
+    {
+        std::fs::write(files.join(name), content).expect("a file");
+    }
+    let ports = free_ports();
+
+    let mut dev = Dev::start(home.path(), &files, ports);
+    dev.wait_for("Ready.");
+    let said = dev.said();
+    assert!(said.contains("3 of 3 files verified by sceau-verify"), "{said}");
+    assert!(said.contains("VERIFIED"), "{said}");
+
+    let told: Value = serde_json::from_slice(&std::fs::read(dev.folder.join("dev.json")).expect("dev.json")).expect("JSON");
+    for name in ["api_url", "ca_cert", "rpc_url", "chain_id", "registry", "accounts"] {
+        assert!(!told[name].is_null(), "{name}");
+    }
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(dev.folder.join("dev.json")).expect("it").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    // A second stack on the same ports is one clear error.
+    let other = home.path().join("other");
+    std::fs::create_dir(&other).expect("a folder");
+    let mut busy = Dev::start(&other, &files, ports);
+    assert_eq!(busy.child.wait().expect("a child").code(), Some(1));
+    let refused = busy.said();
+    assert!(refused.lines().count() == 1 && refused.contains(&ports[0].to_string()) && refused.contains("--port"), "{refused}");
+
+    let folder = dev.folder.clone();
+    dev.interrupt();
+    assert!(!std::net::TcpStream::connect(("127.0.0.1", ports[1])).is_ok(), "the chain has ended too");
+
+    // The service is gone. What the auditor has: file, receipt, and a block's hash.
+    for name in ["contrat.txt", "sub/empty", "photo.bin"] {
+        let (file, receipt) = (files.join(name), folder.join("demo").join(format!("{name}.sceau.json")));
+        let bytes = std::fs::read(&receipt).expect("a receipt");
+        let parsed: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let block_hash = parsed["anchors"][0]["block_hash"].as_str().expect("a hash").to_owned();
+        assert_eq!(verdict(&file, &receipt, &block_hash), (0, "ok".into()), "{name}");
+
+        // Another byte in the file.
+        let altered = home.path().join("altered");
+        let mut content = std::fs::read(&file).expect("a file");
+        content.push(b'x');
+        std::fs::write(&altered, content).expect("a file");
+        assert_eq!(verdict(&altered, &receipt, &block_hash).0, 1, "{name}");
+        // Another block.
+        let other_block = format!("0x{}", "1".repeat(64));
+        assert_eq!(verdict(&file, &receipt, &other_block).0, 1, "{name}");
+
+        // Another byte anywhere in the receipt: every one with the fast verifier in-process, some with both programs.
+        let document = sceau_verifier::Digest::of(&std::fs::read(&file).expect("a file"));
+        let trust = sceau_verifier::Trust { block_hashes: vec![block_hash.parse().expect("a hash")], ..Default::default() };
+        let report = |bytes: &[u8]| sceau_verifier::verify::verify_bytes(&document, bytes, &trust);
+        assert_eq!(report(&bytes).verdict, sceau_verifier::Verdict::Verified);
+        for place in 0..bytes.len() {
+            let mut wrong = bytes.clone();
+            // Stays a digit, letter or sign most of the time, so that more than the syntax is put to the test.
+            wrong[place] ^= 1;
+            let answer = report(&wrong);
+            assert_eq!(answer.verdict, sceau_verifier::Verdict::Invalid, "{name}: byte {place}: {:?}", answer.code);
+            if place % (bytes.len() / 8) == 0 {
+                let wrong_receipt = home.path().join("wrong.json");
+                std::fs::write(&wrong_receipt, &wrong).expect("a file");
+                assert_eq!(verdict(&file, &wrong_receipt, &block_hash).0, 1, "{name}: byte {place}");
+            }
+        }
+    }
+
+    // A second start goes on where the first was: same accounts, same registry, and a new file goes into a next batch.
+    std::fs::write(files.join("later.txt"), "later").expect("a file");
+    let mut dev = Dev::start(home.path(), &files, free_ports());
+    dev.wait_for("Ready.");
+    let again: Value = serde_json::from_slice(&std::fs::read(dev.folder.join("dev.json")).expect("dev.json")).expect("JSON");
+    assert_eq!((&again["accounts"], &again["registry"]), (&told["accounts"], &told["registry"]));
+    let said = dev.interrupt();
+    assert!(said.contains("4 of 4 files verified by sceau-verify"), "{said}");
+}
