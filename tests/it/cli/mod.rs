@@ -8,8 +8,3 @@ mod lookup;
 mod operate;
 mod stack;
 mod submit;
-
-/// A real Postgres and a real node, as the service's own tests have them.
-#[allow(unused_imports, reason = "each binary uses its part")]
-#[path = "../it/support/mod.rs"]
-mod support;

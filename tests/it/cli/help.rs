@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use crate::command::Place;
+use crate::cli::command::Place;
 
 const COMMANDS: &[&str] = &[
     "",
     "submit",
     "status",
     "receipt",
+    "dev",
     "serve",
     "migrate",
     "account",
@@ -22,7 +23,7 @@ const COMMANDS: &[&str] = &[
 #[test]
 fn help_reads_as_written_down() {
     let rewrite = std::env::var_os("SCEAU_REWRITE_HELP").is_some();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cli/help");
     for command in COMMANDS {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let run = Place::new().run(&arguments);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::command::Place;
+use crate::cli::command::Place;
 
 pub const KEY: &str = "ck_test";
 pub const SECRET: &str = "cs_very_secret";

@@ -12,8 +12,8 @@ use sceau_verifier::{Address, Digest, Evidence, Trust, Verdict, receipt, verify}
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::evidence;
-use crate::kit::{Service, digest, problem, service};
+use crate::api::evidence;
+use crate::api::kit::{Service, digest, problem, service};
 
 const REGISTRY: [u8; 20] = [0x5a; 20];
 const BLOCK_TIME: u64 = 1_790_000_000;

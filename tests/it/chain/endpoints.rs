@@ -8,7 +8,7 @@ use sceau::chain::{Block, Chain, ChainError, Record};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::scripted::{Says, TARGET, scripted};
+use crate::chain::scripted::{Says, TARGET, scripted};
 
 fn block(number: u64, hash: u8) -> Value {
     json!({

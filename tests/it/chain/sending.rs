@@ -7,7 +7,7 @@ use sceau::chain::signer::{AnchorTx, Signer};
 use sceau::chain::{Chain, ChainError, Sent, Target};
 use serde_json::json;
 
-use crate::node::{CEILING, CHAIN_ID, Stage, plus_percent};
+use crate::chain::node::{CEILING, CHAIN_ID, Stage, plus_percent};
 
 #[tokio::test]
 async fn the_same_bytes_are_known_until_mined_and_too_low_afterwards() {

@@ -4,7 +4,7 @@ use sceau::api::secret::{Pepper, looks_like_secret};
 use sceau::ledger::Ledger;
 use serde_json::{Value, json};
 
-use crate::command::Place;
+use crate::cli::command::Place;
 use crate::support::{anvil, database};
 
 /// First two accounts of the mnemonic that development chains fund.

@@ -5,7 +5,7 @@ use sceau::ledger::batches::Batch;
 use sceau_verifier::{BatchHeader, Digest, Tree, tree};
 use serde_json::{Value, json};
 
-use crate::kit::{digest, problem, service};
+use crate::api::kit::{digest, problem, service};
 
 #[tokio::test]
 async fn batches_are_public_and_say_nothing_before_they_are_sealed() {
@@ -25,7 +25,7 @@ async fn batches_are_public_and_say_nothing_before_they_are_sealed() {
     }
 }
 
-async fn fetch(service: &crate::kit::Service, path: &str) -> Vec<u8> {
+async fn fetch(service: &crate::api::kit::Service, path: &str) -> Vec<u8> {
     let answer = service.get(&format!("/v1/batches/1/tile/{path}"), "").await;
     assert_eq!(answer.status(), StatusCode::OK, "{path}");
     assert_eq!(answer.headers()["cache-control"], "public, max-age=31536000, immutable");

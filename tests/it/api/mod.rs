@@ -9,7 +9,3 @@ mod listener;
 mod proofs;
 mod receipt;
 mod token;
-
-#[allow(unused_imports)]
-#[path = "../it/support/mod.rs"]
-mod support;

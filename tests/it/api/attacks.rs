@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use sceau::api::token::Tokens;
 use serde_json::{Value, json};
 
-use crate::kit::{LIFE, PUBLIC_URL, Service, TOKEN_KEY, problem, service, start};
+use crate::api::kit::{LIFE, PUBLIC_URL, Service, TOKEN_KEY, problem, service, start};
 
 fn part(json: &Value) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())

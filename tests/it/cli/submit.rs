@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::api::{Answer, Api, SECRET, batch, digest, problem};
+use crate::cli::api::{Answer, Api, SECRET, batch, digest, problem};
 
 #[test]
 fn files_are_hashed_here_and_one_line_is_printed_for_each() {

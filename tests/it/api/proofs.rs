@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::kit::{PUBLIC_URL, digest, problem, service, start};
+use crate::api::kit::{PUBLIC_URL, digest, problem, service, start};
 
 fn moment(value: &Value) -> OffsetDateTime {
     OffsetDateTime::parse(value.as_str().unwrap(), &Rfc3339).unwrap()

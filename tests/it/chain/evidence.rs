@@ -13,7 +13,7 @@ use sceau_verifier::registry::Statement;
 use sceau_verifier::{ChainRef, evidence};
 use serde_json::json;
 
-use crate::node::{CHAIN_ID, KEYS, Stage};
+use crate::chain::node::{CHAIN_ID, KEYS, Stage};
 
 fn anchor_of(stage: &Stage, inclusion: &Inclusion) -> Anchor {
     Anchor {

@@ -4,7 +4,7 @@ use sceau_verifier::receipt::{self, Batch, Document, EntryPosition, Format, Rece
 use sceau_verifier::{Anchor, Digest};
 use serde_json::json;
 
-use crate::api::{ANCHOR_BY, Api, digest, problem};
+use crate::cli::api::{ANCHOR_BY, Api, digest, problem};
 
 /// A well-formed receipt; whether it proves anything is not this command's business.
 fn receipt_of(content: &str, anchors: Vec<Anchor>) -> Vec<u8> {

@@ -6,8 +6,8 @@ use sceau::chain::{Chain, Inclusion};
 use sceau_verifier::receipt::Evidence;
 use serde_json::{Value, json};
 
-use crate::node::{Stage, plan, wallet};
-use crate::scripted::{Says, relay, relayed};
+use crate::chain::node::{Stage, plan, wallet};
+use crate::chain::scripted::{Says, relay, relayed};
 
 const ROOT: B256 = B256::repeat_byte(1);
 

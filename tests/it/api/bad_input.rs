@@ -5,7 +5,7 @@ use sceau::api::error::Code;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::kit::{Service, digest, problem, service};
+use crate::api::kit::{Service, digest, problem, service};
 
 const DIGEST: &str = "ab6f1c0000000000000000000000000000000000000000000000000000000001";
 

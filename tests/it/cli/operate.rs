@@ -1,6 +1,6 @@
 //! Commands of the operator, as far as they go without a database and a chain.
 
-use crate::command::Place;
+use crate::cli::command::Place;
 
 #[test]
 fn variables_of_the_command_line_are_no_settings() {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::kit::{PUBLIC_URL, digest, problem, service, start};
+use crate::api::kit::{PUBLIC_URL, digest, problem, service, start};
 
 /// Well above the bounds in the listener, well below for ever.
 const SOON: Duration = Duration::from_secs(14);
@@ -109,7 +109,7 @@ async fn both_versions_are_spoken_over_tls() {
     let service = start(true, |_| {}).await;
     assert_eq!(service.get("/healthz", "").await.version(), Version::HTTP_2);
     // The plain client of the kit speaks HTTP/1.1.
-    let plain = crate::kit::service().await;
+    let plain = crate::api::kit::service().await;
     assert_eq!(plain.get("/healthz", "").await.version(), Version::HTTP_11);
 }
 

@@ -13,7 +13,7 @@ use sceau::chain::{Chain, Target};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::node::Stage;
+use crate::chain::node::Stage;
 
 /// The target of endpoints from [`scripted`].
 pub const TARGET: Target = Target { chain_id: 5, registry: Address::repeat_byte(0xee) };

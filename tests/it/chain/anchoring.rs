@@ -9,7 +9,7 @@ use sceau::chain::signer::{ANCHOR_GAS, Signer};
 use sceau::chain::{Chain, ChainError, Record, Target};
 use serde_json::json;
 
-use crate::node::{CHAIN_ID, Stage, plan, wallet};
+use crate::chain::node::{CHAIN_ID, Stage, plan, wallet};
 
 #[tokio::test]
 async fn a_registry_is_deployed_and_recognised() {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use axum_server::tls_rustls::RustlsConfig;
 use serde_json::json;
 
-use crate::api::{Api, KEY, Model, SECRET, digest, router};
-use crate::command::Place;
+use crate::cli::api::{Api, KEY, Model, SECRET, digest, router};
+use crate::cli::command::Place;
 
 #[test]
 fn nothing_given_and_no_local_stack_is_a_usage_error() {

@@ -6,7 +6,7 @@ use reqwest::{Response, StatusCode};
 use sceau::ledger::accounts::Role;
 use serde_json::Value;
 
-use crate::kit::{Account, LIFE, PUBLIC_URL, Service, forgetful, problem, service, start};
+use crate::api::kit::{Account, LIFE, PUBLIC_URL, Service, forgetful, problem, service, start};
 
 const GRANT: &str = "grant_type=client_credentials";
 
