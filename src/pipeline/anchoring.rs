@@ -103,9 +103,12 @@ impl Anchoring {
                     self.chain.target().caip2()
                 )));
             }
-            let confirmed = self.confirm(&lease).await?;
+            let (confirmed, failed) = self.confirm(&lease).await?;
             let published = self.publish(&lease).await?;
-            Ok(confirmed.or(published))
+            match failed {
+                Some(error) => Err(error.into()),
+                None => Ok(confirmed.or(published)),
+            }
         });
         Ok(done.await?.unwrap_or(Step::Idle))
     }

@@ -4,35 +4,44 @@
 //! the chain's finalized block, or deep enough where a depth is configured, and its evidence is stored. A block that is
 //! canonical no longer takes the anchor back, openly.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use time::OffsetDateTime;
 
 use super::anchoring::{Anchoring, place};
 use super::{Result, Step, StepError};
 use crate::chain::fees::{self, Fees};
-use crate::chain::{Block, Heads, Inclusion};
+use crate::chain::{Block, ChainError, Heads, Inclusion};
 use crate::ledger::anchors::{AnchorState, Place, Unfinished};
 use crate::ledger::leases::Lease;
 
 impl Anchoring {
-    /// Moves everything sent or included on, or back.
-    pub(super) async fn confirm(&self, lease: &Lease) -> Result<Step> {
+    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor does not keep the others
+    /// waiting: it comes back beside the step.
+    pub(super) async fn confirm(&self, lease: &Lease) -> Result<(Step, Option<ChainError>)> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
-            return Ok(Step::Idle);
+            return Ok((Step::Idle, None));
         }
         let heads = self.chain.heads().await?;
         let now = self.ledger.now().await?;
-        let mut done = Step::Idle;
+        let (mut done, mut failed) = (Step::Idle, None);
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
-                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await?,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, &heads).await?,
-                _ => Step::Idle,
+                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, &heads).await,
+                _ => Ok(Step::Idle),
             };
-            done = done.or(moved);
+            match moved {
+                Ok(moved) => done = done.or(moved),
+                // It answers, only not this: state it no longer keeps, say.
+                Err(StepError::Chain(error @ (ChainError::Refused { .. } | ChainError::Garbage(_)))) => {
+                    tracing::warn!(batch = anchor.batch, %error, "asking about an anchor");
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(done)
+        Ok((done, failed))
     }
 
     /// A sent anchor: is one of its attempts in a block? If not, send again, with more to offer after a while.
@@ -58,10 +67,11 @@ impl Anchoring {
                 inclusion.tx_hash
             )));
         }
-        let (Some(newest), Some(nonce)) = (attempts.last(), anchor.nonce) else {
+        let (Some(newest), Some((signer, nonce))) = (attempts.last(), anchor.nonce) else {
             return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));
         };
-        let used = self.chain.nonce(self.signer.address()).await?;
+        let signer = Address::from(signer);
+        let used = self.chain.nonce(signer).await?;
         if used > nonce {
             // The nonce was read after the attempts: one of them may have been mined in between.
             for attempt in &attempts {
@@ -70,8 +80,7 @@ impl Anchoring {
                 }
             }
             return Err(StepError::Halt(format!(
-                "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
-                self.signer.address()
+                "nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits"
             )));
         }
         let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -79,6 +88,12 @@ impl Anchoring {
             return Ok(Step::Idle);
         }
         if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {
+            if signer != self.signer.address() {
+                // The publisher's key was changed meanwhile: the new one has no say over the old one's nonce.
+                tracing::warn!(batch = number, %signer, "signed with an earlier key, which alone could offer more; sending the same bytes again");
+                self.hand_over(number, newest).await;
+                return Ok(Step::Idle);
+            }
             let previous = Fees { max_fee: newest.max_fee.into(), max_priority: newest.max_priority_fee.into() };
             match fees::bump(previous, self.chain.fees().await?, self.policy.ceiling) {
                 Some(fees) => {
