@@ -87,6 +87,7 @@ comment on column tiles.lowest is 'Level 0 only: the tile''s first leaf hash, by
 -- The shared lock is what makes a batch complete: whoever closes a batch takes the same lock exclusively, so it waits for
 -- the calls in flight, and calls that come later see the next batch. Locks are let go after the commit is visible.
 -- Statements of a volatile function see the latest commits each, so the batch read after the lock is the open one.
+-- A caller that lost the answer calls again with the same salts and is answered as the first time.
 -- Rows go in in key order so that two calls with the same digests cannot deadlock.
 -- The joins below must use the primary key whatever the table's size was when the plan was made.
 create function accept_proofs(p_accounts bigint[], p_digests bytea[], p_salts bytea[], p_details jsonb[])
@@ -116,7 +117,8 @@ begin
         i.detail -> 'metadata'
       from unnest(p_accounts, p_digests, p_salts, p_details) as i (account_id, digest, salt, detail)
       join proofs p on p.account_id = i.account_id and p.digest = i.digest and p.salt = i.salt
-      where i.detail is not null;
+      where i.detail is not null
+      on conflict on constraint proof_details_pkey do nothing;
   end if;
   if v_inserted = cardinality(p_accounts) then
     return query

@@ -115,7 +115,7 @@ impl Intake {
         for _ in 0..limits.lanes.max(1) {
             lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting)), limits }, lanes)
+        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -126,7 +126,7 @@ impl Intake {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        let size = u32::try_from(items.len().min(self.limits.waiting)).map_err(|_| IntakeError::Overloaded)?;
+        let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;

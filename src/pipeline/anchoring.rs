@@ -91,6 +91,10 @@ impl Anchoring {
     /// # Errors
     /// See [`StepError`]; what was committed stands.
     pub async fn step(&self) -> Result<Step> {
+        // Idle instances only read, and ask no node.
+        if self.ledger.unfinished(self.target, 1).await?.is_empty() {
+            return Ok(Step::Idle);
+        }
         let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
             let found = self.chain.chain_id().await?;
             if found != self.chain.target().chain_id {

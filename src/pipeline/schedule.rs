@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use croner::Cron;
-use croner::parser::{CronParser, Seconds};
+use croner::parser::{CronParser, Seconds, Year};
 use time::OffsetDateTime;
 
 /// A cron schedule with seconds, UTC.
@@ -18,7 +18,8 @@ impl Schedule {
     /// # Errors
     /// Says what is wrong with it, or that it never comes due.
     pub fn parse(expression: &str) -> anyhow::Result<Self> {
-        let parser = CronParser::builder().seconds(Seconds::Required).build();
+        // As tokio-cron-scheduler reads it, except that a schedule that ends with a year would leave digests unsealed.
+        let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).dom_and_dow(true).build();
         let cron = parser.parse(expression).map_err(|error| anyhow::anyhow!("cron expression {expression:?}: {error}"))?;
         let start = DateTime::<Utc>::UNIX_EPOCH;
         anyhow::ensure!(cron.find_next_occurrence(&start, false).is_ok(), "cron expression {expression:?} never comes due");
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_refused() {
-        for wrong in ["", "* * * * *", "61 * * * * *", "0 0 0 30 2 *", "soon"] {
+        for wrong in ["", "* * * * *", "61 * * * * *", "0 0 0 30 2 *", "0 0 0 1 1 * 2027", "soon"] {
             assert!(Schedule::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -36,7 +36,12 @@ impl Sealer {
     /// # Errors
     /// See [`StepError`]; nothing is half-done.
     pub async fn step(&self) -> Result<Step> {
+        // Idle instances only read.
+        if !self.is_due().await? && self.ledger.next_to_seal().await?.is_none() {
+            return Ok(Step::Idle);
+        }
         let done = with_lease(&self.ledger, "seal", self.holder, |lease| async move {
+            // Asked again: another instance may have closed it before the lease was ours.
             if self.is_due().await? {
                 self.close(&lease).await?;
             }

@@ -28,8 +28,9 @@ pub(super) fn routes() -> Router<State> {
 
 /// Reads a digest and says what is wrong with it where it is none.
 fn digest(text: &str) -> std::result::Result<Digest, String> {
-    if text.len() != 64 {
-        return Err(format!("a digest has 64 hexadecimal digits, this has {} characters", text.chars().count()));
+    let length = text.chars().count();
+    if length != 64 {
+        return Err(format!("a digest has 64 hexadecimal digits, this has {length} characters"));
     }
     text.parse().map_err(|_| {
         let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -81,16 +81,11 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
     let digest = super::digest_of_path(&digest)?;
     let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?.0;
     let proof = find(&api, &caller, &digest).await?;
-    let enough = if wish.only_final { Status::Final } else { Status::Anchored };
-    if proof.status < enough {
-        return Err(not_ready(&api, &proof));
-    }
-    let Some(assembled) = receipt::assemble(&api.ledger, &proof).await? else { return Err(not_ready(&api, &proof)) };
-    // A reorg between the two looks may have taken the anchor away.
-    let at_hand = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
-    if !assembled.receipt.anchors.iter().any(at_hand) {
-        return Err(not_ready(&api, &proof));
-    }
+    // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
+    let enough = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
+    let assembled =
+        receipt::assemble(&api.ledger, &proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
+    let Some(assembled) = assembled else { return Err(not_ready(&api, &proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
     let tag = format!("\"{}\"", Digest::of(&assembled.bytes));
     let same = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));

@@ -1,8 +1,7 @@
 //! sqlx 0.9.0 hands out connections that a cancelled `begin()` left inside a transaction: the next borrower's
 //! acknowledged write vanishes. The guarded pool must not, and the unguarded one must, or this test proves nothing.
 
-use std::pin::pin;
-use std::task::Poll;
+use std::time::Duration;
 
 use sceau::ledger::guarded;
 use sqlx::PgPool;
@@ -10,27 +9,30 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::support::{Database, database};
 
-/// Cancels `begin()` after each number of polls in turn, writing one row after each; answers rows acknowledged and kept.
+async fn turns(count: i64) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Cancels `begin()` after more and more turns of the runtime, writing one row after each; answers rows acknowledged and
+/// kept.
 async fn cancel_and_write(database: &Database, pool: PgPool, table: &str) -> (i64, i64) {
     sqlx::query(sqlx::AssertSqlSafe(format!("create table {table} (n bigint)"))).execute(&database.pool).await.expect("a table");
     let insert = format!("insert into {table} values ($1)");
     let mut acknowledged = 0;
-    for polls in 0..40_i64 {
-        {
-            let mut begin = pin!(pool.begin());
-            let mut left = polls % 8;
-            std::future::poll_fn(|context| {
-                if left == 0 || begin.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(());
-                }
-                left -= 1;
-                Poll::Pending
-            })
-            .await;
-            // Dropped here, wherever it is.
+    for round in 0..40_i64 {
+        // The connection comes back in a task of its own.
+        while pool.num_idle() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tokio::task::yield_now().await;
-        if sqlx::query(sqlx::AssertSqlSafe(insert.clone())).bind(polls).execute(&pool).await.is_ok() {
+        tokio::select! {
+            biased;
+            _ = pool.begin() => {}
+            // Dropped in flight, wherever it is.
+            () = turns(round % 8) => {}
+        }
+        if sqlx::query(sqlx::AssertSqlSafe(insert.clone())).bind(round).execute(&pool).await.is_ok() {
             acknowledged += 1;
         }
     }

@@ -188,6 +188,28 @@ async fn details_are_those_of_the_first_submission() {
 }
 
 #[tokio::test]
+async fn a_call_whose_answer_was_lost_is_answered_the_same_again() {
+    let database = database().await;
+    let ledger = ledger(&database);
+    let account = account(&ledger, "unlucky").await;
+    let call = "select salt, batch, received_at, fresh from accept_proofs($1, $2, $3, $4)";
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let row: (Vec<u8>, i64, time::OffsetDateTime, bool) = sqlx::query_as(call)
+            .bind([account.0])
+            .bind([digest(0, 0).as_ref()])
+            .bind([[7_u8; 16]])
+            .bind([serde_json::json!({"file_name": "a"})])
+            .fetch_one(&database.pool)
+            .await
+            .expect("accepted");
+        answers.push(row);
+    }
+    assert!(answers[0].3, "fresh");
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
 async fn one_bad_submission_does_not_fail_its_neighbours() {
     let database = database().await;
     let ledger = ledger(&database);

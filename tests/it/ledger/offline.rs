@@ -30,7 +30,18 @@ async fn committed_query_data_is_current() {
         let Some(Either::Left(parameters)) = now.parameters() else { panic!("Postgres names parameter types") };
         let kept_parameters = kept["describe"]["parameters"]["Left"].as_array().expect("parameters").len();
         assert_eq!(parameters.len(), kept_parameters, "run migrations/prepare; parameters of: {query}");
-        assert_eq!(json!(now.nullable), kept["describe"]["nullable"], "run migrations/prepare; nullability of: {query}");
+        // What a query says itself (`name?`, `name!`) counts; what is inferred beside that depends on the planner's mood.
+        for (place, column) in now.columns().iter().enumerate() {
+            if !column.name().ends_with(['?', '!']) {
+                let kept = &kept["describe"]["nullable"][place];
+                assert_eq!(
+                    json!(now.nullable[place]),
+                    *kept,
+                    "run migrations/prepare; nullability of {} in: {query}",
+                    column.name()
+                );
+            }
+        }
         seen += 1;
     }
     assert!(seen > 30, "{seen} queries");

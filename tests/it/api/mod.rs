@@ -1,0 +1,11 @@
+//! The HTTP side over real sockets, against a real Postgres.
+
+mod attacks;
+mod bad_input;
+mod batch;
+mod evidence;
+mod kit;
+mod listener;
+mod proofs;
+mod receipt;
+mod token;

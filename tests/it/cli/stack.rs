@@ -1,0 +1,92 @@
+//! Commands of the operator on a real database and a real chain.
+
+use sceau::api::secret::{Pepper, looks_like_secret};
+use sceau::ledger::Ledger;
+use serde_json::{Value, json};
+
+use crate::cli::command::Place;
+use crate::support::{anvil, database};
+
+/// First two accounts of the mnemonic that development chains fund.
+const FUNDED: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+const FUNDED_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const SECOND: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+/// The word after `label` on a line of its own.
+#[track_caller]
+fn value_of<'a>(text: &'a str, label: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("no {label} in:\n{text}"));
+    line.trim()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_made_listed_and_disabled() {
+    let database = database().await;
+    let place = Place::new().with("SCEAU_DATABASE_URL", &database.url).with("SCEAU_AUTH__PEPPER", "pepper");
+    place.file("pepper", "5a".repeat(32));
+    let ledger = Ledger::connect(&database.url, 2).expect("a URL");
+    let pepper = Pepper::from_bytes([0x5a; 32]);
+
+    let run = place.run(&["account", "create", "acme"]);
+    run.ends(0).briefly().says(&["only time the secret is shown"]);
+    let (key, secret) = (value_of(&run.stdout, "consumer key"), value_of(&run.stdout, "consumer secret"));
+    assert!(looks_like_secret(secret));
+    let credential = ledger.credential(key).await.expect("asked").expect("made");
+    assert!(credential.active && pepper.matches(secret, Some(&credential.secret_hash)));
+    assert_eq!(credential.role.as_str(), "partner");
+
+    place.run(&["account", "create", "acme"]).ends(1).briefly().says(&["there is an account named acme already"]);
+    place.run(&["account", "create", "bad\nname"]).ends(1).briefly();
+    let made = place.run(&["account", "create", "notary", "--role", "validator", "--json"]).ends(0).json();
+    assert_eq!((&made[0]["name"], &made[0]["role"]), (&json!("notary"), &json!("validator")));
+    let found = ledger.credential(made[0]["consumer_key"].as_str().expect("a key")).await.expect("asked").expect("made");
+    assert!(pepper.matches(made[0]["consumer_secret"].as_str().expect("a secret"), Some(&found.secret_hash)));
+
+    place.run(&["account", "disable", "acme"]).ends(0);
+    place.run(&["account", "disable", "acme"]).ends(1).briefly().says(&["no active account named acme"]);
+    assert!(!ledger.credential(key).await.expect("asked").expect("there").active);
+    let listed = place.run(&["account", "list"]);
+    let lines: Vec<&str> = listed.ends(0).stdout.lines().collect();
+    assert!(lines[0].starts_with("acme    partner    disabled 2"), "{lines:?}");
+    assert_eq!(lines[1..], ["notary  validator  active"]);
+    let lines = place.run(&["account", "list", "--json"]).ends(0).json();
+    assert_eq!((lines.len(), &lines[1]["disabled_at"]), (2, &Value::Null));
+    place.run(&["migrate"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_deployed_and_described() {
+    let node = anvil().await;
+    let place = Place::new().with("DEPLOYER", FUNDED_KEY);
+    let deploy = |more: &[&str]| {
+        let base = ["contract", "deploy", "--rpc-url", &node.url, "--chain-id", "31337", "--key-env", "DEPLOYER"];
+        place.run(&base.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    let run = deploy(&[]);
+    run.ends(0).briefly().says(&["owner and publisher are the same account"]);
+    let registry = value_of(&run.stdout, "registry ");
+    assert_eq!((value_of(&run.stdout, "owner "), value_of(&run.stdout, "publisher ")), (FUNDED, FUNDED));
+    let snippet = run.stdout.split_once("Add to sceau.toml:\n\n").expect("a snippet").1;
+    assert_eq!(
+        snippet,
+        format!(
+            "[[targets]]\nrpc_url = \"{}\"\nchain_id = 31337\nregistry = \"{registry}\"\nsigner = {{ env = \"DEPLOYER\" }}\n",
+            node.url
+        )
+    );
+    let code = node.rpc("eth_getCode", json!([registry, "latest"])).await.expect("answered");
+    assert!(code.as_str().is_some_and(|code| code.len() > 1_000), "no contract at {registry}");
+
+    let run = deploy(&["--json", "--publisher", SECOND, "--first-number", "7"]);
+    let made = &run.ends(0).json()[0];
+    assert_eq!((&made["owner"], &made["publisher"]), (&json!(FUNDED.to_lowercase()), &json!(SECOND.to_lowercase())));
+    let receipt = node.rpc("eth_getTransactionReceipt", json!([made["tx_hash"]])).await.expect("answered");
+    assert_eq!((&receipt["contractAddress"], &receipt["blockHash"]), (&made["registry"], &made["block_hash"]));
+
+    place.file("poor", "01".repeat(32));
+    let base = ["contract", "deploy", "--rpc-url", &node.url, "--key-file", "poor", "--chain-id"];
+    let with_chain = |id| place.run(&base.iter().copied().chain([id]).collect::<Vec<_>>());
+    with_chain("1").ends(1).briefly().says(&["31337"]);
+    with_chain("31337").ends(1).briefly();
+    node.stop().await;
+}
