@@ -9,7 +9,7 @@ pub const FILTER_VARIABLE: &str = "SCEAU_LOG";
 /// Environment variable with the format: `text` or `json`.
 pub const FORMAT_VARIABLE: &str = "SCEAU_LOG_FORMAT";
 /// What is logged unless [`FILTER_VARIABLE`] says otherwise.
-pub const DEFAULT_FILTER: &str = "info,sqlx=warn";
+pub const DEFAULT_FILTER: &str = "info,sqlx=warn,tokio_cron_scheduler=warn";
 
 /// What is logged beside the progress that `sceau dev` tells.
 pub const QUIET_FILTER: &str = "warn";

@@ -32,7 +32,7 @@ Examples:
   sceau dev --once          the same, but end after the proof
   sceau dev --reset         forget everything first
 
-While it runs, every other command finds it: `sceau submit FILE`, `sceau receipt FILE`.";
+While it runs, submit, status and receipt find it when called in this folder or below.";
 
 /// Run a whole local stack: database, chain, contract, service and demo accounts
 ///
@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long)]
     pub once: bool,
 
-    /// Folder whose files are proved at the first start [default: this repository]
+    /// Prove the files in this folder [default: this repository's, at the first start]
     #[arg(long, value_name = "FOLDER")]
     pub prove: Option<PathBuf>,
 
@@ -136,8 +136,13 @@ async fn work(folder: &Folder, stack: &Stack, options: &Options) -> anyhow::Resu
         return Ok(());
     }
     println!("\nReady. In another terminal, in this folder:");
-    println!("  cargo run --release -- submit README.md --wait final");
-    println!("  cargo run --release -- receipt README.md");
+    let sceau = match (std::env::var_os("CARGO"), cfg!(debug_assertions)) {
+        (Some(_), true) => "cargo run --",
+        (Some(_), false) => "cargo run --release --",
+        (None, _) => "sceau",
+    };
+    println!("  {sceau} submit FILE --wait final");
+    println!("  {sceau} receipt FILE");
     println!(
         "Addresses and credentials: {}. Ctrl-C stops everything; the next start goes on here.",
         folder.shown(&folder.dev_json())

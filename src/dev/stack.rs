@@ -92,7 +92,10 @@ impl Stack {
         let certificate = cert::ensure(&folder.path().join("tls"), ports.clock.as_ref())?;
 
         let ledger = Ledger::connect(&postgres.url, 2)?;
-        ledger.migrate().await?;
+        ledger
+            .migrate()
+            .await
+            .context("the database of an earlier version cannot be used; start over with `sceau dev --reset`")?;
         let pepper = Pepper::load(&pepper_file)?;
         let accounts = match earlier {
             Some(earlier) => earlier.accounts,

@@ -35,7 +35,8 @@ impl Verifier {
         if let Some(cargo) = std::env::var_os("CARGO") {
             progress("building the independent verifier");
             let mut build = Command::new(cargo);
-            build.args(["build", "--quiet", "--package", "sceau-verifier", "--manifest-path"]);
+            // Of all default packages, so that the dependencies built for this program serve that one too.
+            build.args(["build", "--quiet", "--bin", "sceau-verify", "--manifest-path"]);
             build.arg(tools::repository()?.join("Cargo.toml"));
             if !cfg!(debug_assertions) {
                 build.arg("--release");
@@ -46,7 +47,7 @@ impl Verifier {
             }
         }
         if !program.is_file() {
-            bail!("{} is missing; build it with `cargo build --release --package sceau-verifier`", program.display());
+            bail!("{} is missing; build it with `cargo build --release --bin sceau-verify`", program.display());
         }
         Ok(Self { program })
     }

@@ -117,7 +117,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Disables an account: no new token is given, tokens in use are refused at their next request.
+    /// Disables an account: no new token is given, tokens in use are refused within seconds.
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when there is no active account of that name.

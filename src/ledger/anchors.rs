@@ -77,10 +77,8 @@ pub struct Unfinished {
     pub root: [u8; 32],
     /// Leaves of the batch.
     pub size: u64,
-    /// The nonce its attempts share.
-    pub nonce: Option<u64>,
-    /// Who signed them: the nonce is one of this account's.
-    pub signer: Option<[u8; 20]>,
+    /// Whose nonce its attempts share, and which.
+    pub nonce: Option<([u8; 20], u64)>,
     /// Where it stands, once included.
     pub place: Option<Place>,
     /// Since when it is in this state.
@@ -138,8 +136,8 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn unfinished(&self, target: TargetId, limit: i64) -> Result<Vec<Unfinished>> {
         let rows = sqlx::query!(
-            r#"select a.batch, a.state, b.root as "root!", b.size as "size!", a.nonce, l.signer as "signer?", a.tx_hash, a.tx_index,
-                 a.block_number, a.block_hash, a.block_time, a.changed_at
+            r#"select a.batch, a.state, b.root as "root!", b.size as "size!", a.nonce, l.signer as "signer?", a.tx_hash, a.tx_index, a.block_number, a.block_hash,
+                 a.block_time, a.changed_at
                from anchors a join batches b on b.number = a.batch left join lanes l on l.id = a.lane_id where a.target_id = $1 and a.state <> 'final' order by a.batch limit $2"#,
             target.0,
             limit
@@ -153,8 +151,10 @@ impl Ledger {
                     state: AnchorState::parse(&row.state)?,
                     root: fixed(&row.root, "batches.root")?,
                     size: natural(row.size, "batches.size")?,
-                    nonce: row.nonce.map(|nonce| natural(nonce, "anchors.nonce")).transpose()?,
-                    signer: row.signer.map(|signer| fixed(&signer, "lanes.signer")).transpose()?,
+                    nonce: match (row.signer, row.nonce) {
+                        (Some(signer), Some(nonce)) => Some((fixed(&signer, "lanes.signer")?, natural(nonce, "anchors.nonce")?)),
+                        _ => None,
+                    },
                     place: place!(row),
                     changed_at: row.changed_at,
                 })

@@ -111,10 +111,13 @@ impl Anchoring {
             if watch {
                 self.check_finals().await?;
             }
-            let confirmed = self.confirm(&lease, &heads).await?;
+            let (confirmed, failed) = self.confirm(&lease, &heads).await?;
             self.raise_finality(&lease, &heads).await?;
             let published = self.publish(&lease).await?;
-            Ok(confirmed.or(published))
+            match failed {
+                Some(error) => Err(error.into()),
+                None => Ok(confirmed.or(published)),
+            }
         });
         Ok(done.await?.unwrap_or(Step::Idle))
     }

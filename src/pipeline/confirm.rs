@@ -29,43 +29,52 @@ enum Found {
 }
 
 impl Anchoring {
-    /// Moves everything sent or included on, or back.
-    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<Step> {
+    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor does not keep the others
+    /// waiting: it comes back beside the step.
+    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<(Step, Option<ChainError>)> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
-            return Ok(Step::Idle);
+            return Ok((Step::Idle, None));
         }
         let now = self.ledger.now().await?;
-        let mut done = Step::Idle;
+        let (mut done, mut failed) = (Step::Idle, None);
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
-                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await?,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await?,
-                _ => Step::Idle,
+                (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await,
+                _ => Ok(Step::Idle),
             };
-            done = done.or(moved);
+            match moved {
+                Ok(moved) => done = done.or(moved),
+                // It answers, only not this: state it no longer keeps, say.
+                Err(StepError::Chain(error @ (ChainError::Refused { .. } | ChainError::Garbage(_)))) => {
+                    tracing::warn!(batch = anchor.batch, %error, "asking about an anchor");
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(done)
+        Ok((done, failed))
     }
 
     /// A sent anchor: is one of its attempts in a block? If not, send again, with more to offer after a while.
     async fn look_for(&self, lease: &Lease, anchor: &Unfinished, now: OffsetDateTime) -> Result<Step> {
         let number = anchor.batch;
         let attempts = self.ledger.attempts(self.target, number).await?;
-        let (Some(newest), Some(nonce), Some(signer)) = (attempts.last(), anchor.nonce, anchor.signer) else {
+        let (Some(newest), Some((signer, nonce))) = (attempts.last(), anchor.nonce) else {
             return Err(StepError::Halt(format!("batch {number} counts as sent but no attempt is stored")));
         };
+        let signer = Address::from(signer);
         // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
         // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
         for look in 1.. {
-            let used = self.chain.nonce(signer.into()).await?;
+            let used = self.chain.nonce(signer).await?;
             let wrong = match self.search(anchor, &attempts).await? {
                 Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
                 Found::Reverted(tx) => format!("the transaction {tx} that should anchor batch {number} reverted"),
-                Found::Nowhere if used > nonce => format!(
-                    "nonce {nonce} of {} is used by a transaction that is not ours; batch {number} waits",
-                    Address::from(signer)
-                ),
+                Found::Nowhere if used > nonce => {
+                    format!("nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits")
+                }
                 Found::Nowhere => break,
             };
             if look == LOOKS {
@@ -77,12 +86,13 @@ impl Anchoring {
         if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
             return Ok(Step::Idle);
         }
-        if self.signer.address() != Address::from(signer) {
-            // The publisher's key was changed meanwhile. The nonce is the old key's: only its own bytes can use it.
-            self.hand_over(number, newest).await;
-            return Ok(Step::Idle);
-        }
         if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {
+            if signer != self.signer.address() {
+                // The publisher's key was changed meanwhile: the new one has no say over the old one's nonce.
+                tracing::warn!(batch = number, %signer, "signed with an earlier key, which alone could offer more; sending the same bytes again");
+                self.hand_over(number, newest).await;
+                return Ok(Step::Idle);
+            }
             let previous = Fees { max_fee: newest.max_fee.into(), max_priority: newest.max_priority_fee.into() };
             match fees::bump(previous, self.chain.fees().await?, self.policy.ceiling) {
                 Some(fees) => {

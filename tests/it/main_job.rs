@@ -126,7 +126,7 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
 
     let folder = dev.folder.clone();
     dev.interrupt();
-    assert!(!std::net::TcpStream::connect(("127.0.0.1", ports[1])).is_ok(), "the chain has ended too");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", ports[1])).is_err(), "the chain has ended too");
 
     // The service is gone. What the auditor has: file, receipt, and a block's hash.
     for name in ["contrat.txt", "sub/empty", "photo.bin"] {

@@ -56,7 +56,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Disable an account: its tokens are refused from the next request on
+    /// Disable an account: its tokens are refused within five seconds
     Disable {
         /// Its name
         name: String,

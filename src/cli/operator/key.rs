@@ -11,7 +11,7 @@ use crate::chain::signer::LocalWallet;
 
 /// Exactly one of them is given.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Signing key (one of them)")]
+#[command(next_help_heading = "Signing key (a file, a variable, or a keystore with its password)")]
 pub(super) struct Key {
     /// File that holds the key in hex
     #[arg(long, value_name = "FILE", group = "key", required_unless_present_any = ["key_env", "keystore"])]

@@ -25,7 +25,7 @@ const DEFAULT_FILE: &str = "sceau.toml";
 /// Which settings file is read.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// Settings file [default: sceau.toml in the current folder, if there is one]; variables SCEAU_… win over it
+    /// Settings file [default: sceau.toml in the current folder, if there is one]; variables win over it: SCEAU_ORIGIN, SCEAU_HTTP__PUBLIC_URL and so on
     #[arg(long, value_name = "FILE", env = "SCEAU_CONFIG", hide_env_values = true, global = true)]
     config: Option<PathBuf>,
 }

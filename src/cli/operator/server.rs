@@ -17,7 +17,7 @@ Examples:
   sceau serve --config /etc/sceau/sceau.toml
   SCEAU_DATABASE_URL=postgres://… SCEAU_LOG_FORMAT=json sceau serve
 
-Logs go to standard error. SCEAU_LOG filters them (default info,sqlx=warn);
+Logs go to standard error. SCEAU_LOG filters them (default info, from libraries warn);
 SCEAU_LOG_FORMAT=json makes them JSON lines.";
 
 /// Run the service: the API and the pipeline that seals and anchors

@@ -21,6 +21,17 @@ async fn send(node: &Anvil, transaction: Value) -> String {
     node.rpc("eth_sendTransaction", json!([transaction])).await.unwrap().as_str().unwrap().to_owned()
 }
 
+/// The receipt of a transaction that a chain with instant blocks has: not always at once, its mining is a task of its own.
+async fn receipt(node: &Anvil, transaction: &str) -> Value {
+    loop {
+        let receipt = node.rpc("eth_getTransactionReceipt", json!([transaction])).await.unwrap();
+        if !receipt.is_null() {
+            return receipt;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 async fn head(node: &Anvil) -> u64 {
     let number = node.rpc("eth_blockNumber", json!([])).await.unwrap();
     u64::from_str_radix(number.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
@@ -28,7 +39,7 @@ async fn head(node: &Anvil) -> u64 {
 
 /// What a chain answers about a contract deployed in block 1 and called in block 2.
 async fn questions(node: &Anvil, deployment: &str) -> Vec<Value> {
-    let receipt = node.rpc("eth_getTransactionReceipt", json!([deployment])).await.unwrap();
+    let receipt = receipt(node, deployment).await;
     let contract = receipt["contractAddress"].clone();
     let slot = format!("0x{:064x}", 0);
     let mut answers = vec![receipt];
@@ -54,8 +65,9 @@ async fn a_restart_keeps_blocks_transactions_code_and_earlier_states() {
     let folder = tempfile::tempdir().unwrap();
     let node = start(kept(folder.path()), &progress).await.unwrap();
     let deployment = send(&node, json!({ "data": CODE })).await;
-    let receipt = node.rpc("eth_getTransactionReceipt", json!([deployment])).await.unwrap();
-    send(&node, json!({ "to": receipt["contractAddress"], "gas": "0x30000" })).await;
+    let contract = receipt(&node, &deployment).await["contractAddress"].clone();
+    let call = send(&node, json!({ "to": contract, "gas": "0x30000" })).await;
+    receipt(&node, &call).await;
     node.mine(5).await.unwrap();
     let before = questions(&node, &deployment).await;
     // The first call stored a value before block 2 ended.
@@ -83,6 +95,7 @@ async fn blocks_are_kept_longer_than_states() {
     let folder = tempfile::tempdir().unwrap();
     let node = start(kept(folder.path()), &progress).await.unwrap();
     let deployment = send(&node, json!({ "data": CODE })).await;
+    receipt(&node, &deployment).await;
     node.mine(200).await.unwrap();
     let block = node.rpc("eth_getBlockByNumber", json!(["0x1", true])).await.unwrap();
     node.stop().await;

@@ -29,6 +29,8 @@ use crate::support::{self, Anvil, Database};
 
 /// First account of the test mnemonic.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+/// Second account of the test mnemonic.
+const OTHER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 /// What happens to a transaction on its way to the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Flaky {
     pub faults: Mutex<VecDeque<Fault>>,
     /// Everything that was handed over, arrived or not.
     pub sent: Mutex<Vec<Vec<u8>>>,
+    /// Roots whose evidence the node no longer keeps.
+    pub pruned: Mutex<Vec<B256>>,
 }
 
 #[async_trait]
@@ -103,6 +107,9 @@ impl Chain for Flaky {
         answer
     }
     async fn evidence(&self, root: B256, inclusion: &Inclusion) -> std::result::Result<Evidence, ChainError> {
+        if self.pruned.lock().unwrap().contains(&root) {
+            return Err(ChainError::Refused { method: "eth_getProof", code: -32000, message: "planned".into() });
+        }
         self.chain.evidence(root, inclusion).await
     }
 }
@@ -148,6 +155,7 @@ impl Kit {
             chain: Evm::connect(&anvil.url, target).expect("a URL"),
             faults: Mutex::default(),
             sent: Mutex::default(),
+            pruned: Mutex::default(),
         });
         let ledger = Ledger::connect(&database.url, 8).expect("a URL");
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -180,6 +188,15 @@ impl Kit {
     /// Starts over, as a new process would.
     pub async fn restart(&mut self) -> Result<()> {
         self.anchoring = Self::anchoring(&self.ledger, &self.chain, &self.wallet, 2).await?;
+        Ok(())
+    }
+
+    /// Starts over with another key and no patience: whatever waits is to be replaced at once.
+    pub async fn restart_with_another_key(&mut self) -> Result<()> {
+        let wallet = Arc::new(LocalWallet::from_hex(&OTHER_KEY.into()).expect("a key"));
+        let policy = Policy { bump_after: Duration::ZERO, resend_after: Duration::ZERO, ..Policy::default() };
+        let chain = Arc::<Flaky>::clone(&self.chain);
+        self.anchoring = Anchoring::connect(self.ledger.clone(), chain, wallet, policy, Uuid::from_u128(3)).await?;
         Ok(())
     }
 
@@ -222,9 +239,14 @@ impl Kit {
 
     /// What the registry says of a batch.
     pub async fn record(&self, batch: u64) -> Option<Record> {
+        self.chain.record(self.root(batch).await.into()).await.expect("a record")
+    }
+
+    /// The root of a sealed batch.
+    pub async fn root(&self, batch: u64) -> [u8; 32] {
         let Some(sceau::ledger::batches::Batch::Sealed(sealed)) = self.ledger.batch(batch).await.expect("a batch") else {
             panic!("batch {batch} is not sealed")
         };
-        self.chain.record(sealed.root.into()).await.expect("a record")
+        sealed.root
     }
 }

@@ -64,6 +64,36 @@ async fn what_is_lost_on_the_way_is_sent_again_never_signed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_has_no_say_over_the_old_ones_nonce() {
+    let mut kit = Kit::new(Mining::Instant).await;
+    kit.chain.faults.lock().unwrap().extend([Fault::Lost; 4]);
+    let (batch, _) = kit.seal(0, 4).await;
+    kit.settle().await.unwrap();
+    kit.restart_with_another_key().await.unwrap();
+    kit.until(batch, AnchorState::Final).await.unwrap();
+    let sent = kit.chain.sent.lock().unwrap().clone();
+    assert!(sent.len() > 4 && sent.iter().all(|raw| *raw == sent[0]), "only the old key's bytes were sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_cannot_be_had_keeps_nothing_else_waiting() {
+    let kit = Kit::new(Mining::Instant).await;
+    let (first, _) = kit.seal(0, 2).await;
+    let root = B256::from(kit.root(first).await);
+    kit.chain.pruned.lock().unwrap().push(root);
+    let (second, _) = kit.seal(1, 2).await;
+    for _ in 0..20 {
+        // The step says what is wrong each time, and does the rest.
+        let _ = kit.settle().await;
+        kit.anvil.mine(1).await.unwrap();
+    }
+    assert!(matches!(kit.settle().await, Err(StepError::Chain(_))));
+    assert_eq!((kit.state(first).await, kit.state(second).await), (AnchorState::Included, AnchorState::Final));
+    kit.chain.pruned.lock().unwrap().clear();
+    kit.until(first, AnchorState::Final).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reorg_takes_the_status_back_and_the_anchor_returns() {
     let kit = Kit::new(Mining::OnDemand).await;
     let (batch, proofs) = kit.seal(0, 4).await;
