@@ -58,7 +58,7 @@ pub enum StepError {
 pub type Result<T> = std::result::Result<T, StepError>;
 
 /// How long a lease lasts without renewal: an instance that dies is replaced after at most this time.
-pub const LEASE: Duration = Duration::from_secs(20);
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// Runs `work` while this instance holds the lease `name`, renewing it meanwhile. `None` when another instance holds it.
 ///

@@ -4,7 +4,7 @@ mod attacks;
 mod bad_input;
 mod batch;
 mod evidence;
-mod kit;
+pub mod kit;
 mod listener;
 mod proofs;
 mod receipt;
