@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "account create",
     "account list",
     "account disable",
+    "audit",
     "contract",
     "contract deploy",
 ];
