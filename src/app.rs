@@ -69,11 +69,7 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     let state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
     tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
 
-    tokio::select! {
-        served = listener.serve(api::router(state), stop) => served?,
-        ended = steps.join_next() => return Err(died("the pipeline", ended)),
-        ended = lanes.join_next() => return Err(died("the intake", ended)),
-    }
+    supervise(listener.serve(api::router(state), stop), &mut steps, &mut lanes).await?;
     // The router is gone and with it every way in, so the lanes end when nothing waits any more.
     while let Some(ended) = lanes.join_next().await {
         ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
@@ -83,6 +79,19 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     ledger.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves until that ends by itself, or fails as soon as one of the tasks beside it has ended, however.
+async fn supervise(
+    serving: impl Future<Output = anyhow::Result<()>>,
+    steps: &mut JoinSet<()>,
+    lanes: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        served = serving => served,
+        ended = steps.join_next() => Err(died("the pipeline", ended)),
+        ended = lanes.join_next() => Err(died("the intake", ended)),
+    }
 }
 
 /// A name for this process in leases.
@@ -185,5 +194,30 @@ impl Work for Anchor {
         tracing::info!(chain = ?self.endpoint.chain, "connected");
         self.connected = Some(anchoring);
         Ok(Step::Worked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    fn task(work: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(work);
+        tasks
+    }
+
+    #[tokio::test]
+    async fn the_service_ends_with_its_tasks() {
+        let panic = || task(async { panic!("planned") });
+        let died = supervise(pending(), &mut panic(), &mut task(pending())).await.expect_err("the pipeline died");
+        assert!(died.to_string().starts_with("the pipeline died"), "{died}");
+        let died = supervise(pending(), &mut task(pending()), &mut panic()).await.expect_err("the intake died");
+        assert!(died.to_string().starts_with("the intake died"), "{died}");
+        let ended = supervise(pending(), &mut task(ready(())), &mut task(pending())).await.expect_err("the pipeline ended");
+        assert!(ended.to_string().starts_with("the pipeline ended by itself"), "{ended}");
+        supervise(ready(Ok(())), &mut task(pending()), &mut task(pending())).await.expect("an orderly stop");
     }
 }

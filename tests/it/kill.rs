@@ -119,6 +119,34 @@ async fn client(number: u64, port: u16, credentials: (String, String), stop: Arc
     kept
 }
 
+/// Settings of a service without TLS; the file, and that of the pepper.
+fn settings(home: &Path, database_url: &str, targets: &str) -> (PathBuf, PathBuf) {
+    let file = |name: &str, text: &str| {
+        let path = home.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let (token, pepper) = (file("token.pem", crate::api::kit::TOKEN_KEY), file("pepper", &"5c".repeat(32)));
+    let text = format!(
+        "database_url = {database_url:?}\ndatabase_connections = 5\norigin = \"kill.test\"\n[http]\npublic_url = \"http://kill.test\"\n\
+         plain = true\n[auth]\ntoken_key = {token:?}\npepper = {pepper:?}\n[seal]\nschedule = \"* * * * * *\"\n{targets}"
+    );
+    (file("sceau.toml", &text), pepper)
+}
+
+#[tokio::test]
+async fn a_service_on_a_server_that_forgets_does_not_start() {
+    let home = tempfile::tempdir().expect("a folder");
+    let database = support::database().await;
+    let off = format!("alter database {} set synchronous_commit = off", database.name);
+    sqlx::query(sqlx::AssertSqlSafe(off)).execute(&database.pool).await.expect("altered");
+    let (config, _) = settings(home.path(), &database.url, "");
+    let mut refused = Instance::start(&config, sceau::dev::host::free_port().expect("a port"));
+    assert_eq!(refused.child.wait().expect("a child").code(), Some(1));
+    let said = std::fs::read_to_string(config.with_extension("log")).expect("its words");
+    assert!(said.contains("synchronous_commit is off"), "{said}");
+}
+
 async fn ready(port: u16) {
     let http = reqwest::Client::new();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -144,22 +172,13 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
         patience: Duration::from_secs(30),
     };
     let registry = deploy::deploy(&anvil.url, &wallet, &plan).await.expect("a registry").address;
-    let file = |name: &str, text: &str| {
-        let path = home.path().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path
-    };
-    let [token, pepper, key] = [("token.pem", crate::api::kit::TOKEN_KEY), ("pepper", &"5c".repeat(32)), ("publisher", KEY)]
-        .map(|(name, text)| file(name, text));
-    let config = file(
-        "sceau.toml",
-        &format!(
-            "database_url = {:?}\ndatabase_connections = 5\norigin = \"kill.test\"\n[http]\npublic_url = \"http://kill.test\"\nplain = true\n\
-             [auth]\ntoken_key = {token:?}\npepper = {pepper:?}\n[seal]\nschedule = \"* * * * * *\"\n\
-             [[targets]]\nrpc_url = {:?}\nchain_id = 31337\nregistry = \"{registry}\"\nsigner = {{ key_file = {key:?} }}\n",
-            database.url, anvil.url
-        ),
+    let key = home.path().join("publisher");
+    std::fs::write(&key, KEY).expect("a file");
+    let target = format!(
+        "[[targets]]\nrpc_url = {:?}\nchain_id = 31337\nregistry = \"{registry}\"\nsigner = {{ key_file = {key:?} }}\n",
+        anvil.url
     );
+    let (config, pepper) = settings(home.path(), &database.url, &target);
     let ledger = Ledger::connect(&database.url, 4).expect("a URL");
     let made = generate(&SystemEntropy);
     let secret = made.secret.expose_secret().to_owned();

@@ -261,3 +261,33 @@ async fn a_server_that_forgets_is_refused() {
     let refused = ledger(&database).check_durability().await.expect_err("acknowledged proofs would be lost");
     assert!(refused.to_string().contains("synchronous_commit is off"), "{refused}");
 }
+
+#[tokio::test]
+async fn the_pool_is_sealed_by_size_or_by_the_clock_and_never_empty() {
+    use sceau::pipeline::Step;
+
+    let database = database().await;
+    let ledger = ledger(&database);
+    let account = account(&ledger, "due").await;
+    let (intake, _lanes) = intake(&ledger, Limits::default());
+    let submit = async |numbers: std::ops::Range<u64>| {
+        intake.accept(numbers.map(|n| plain(account, digest(0, n))).collect()).await.expect("accepted")[0].batch
+    };
+    // Once a year by the clock.
+    let by_size = Sealer { threshold: 5, ..sealer(&ledger, 1) };
+    assert_eq!(by_size.step().await.unwrap(), Step::Idle, "an empty pool");
+    assert_eq!(submit(0..4).await, 1);
+    assert_eq!(by_size.step().await.unwrap(), Step::Idle, "four of five");
+    assert_eq!(submit(4..5).await, 1);
+    assert_eq!(by_size.step().await.unwrap(), Step::Worked, "five of five");
+    assert_eq!(submit(5..6).await, 2);
+    // Once a second by the clock.
+    let by_clock = Sealer { schedule: Schedule::parse("* * * * * *").expect("a schedule"), ..sealer(&ledger, 1) };
+    while by_clock.step().await.unwrap() == Step::Idle {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(matches!(ledger.batch(2).await.unwrap(), Some(Batch::Sealed(batch)) if batch.size == 2));
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(by_clock.step().await.unwrap(), Step::Idle, "a second has gone by, but the pool is empty");
+    assert_eq!(ledger.batch(4).await.unwrap(), None);
+}

@@ -46,3 +46,19 @@ async fn committed_query_data_is_current() {
     }
     assert!(seen > 30, "{seen} queries");
 }
+
+#[tokio::test]
+async fn every_table_and_column_says_what_it_is() {
+    let database = database().await;
+    let silent: Vec<String> = sqlx::query_scalar(
+        "select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+         where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+           and c.relname <> '_sqlx_migrations'
+           and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)
+         order by 1",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .expect("an answer");
+    assert_eq!(silent, [] as [String; 0], "add comments");
+}
