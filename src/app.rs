@@ -22,7 +22,7 @@ use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
 use crate::pipeline::anchoring::{Anchoring, Policy};
-use crate::pipeline::runner::{self, Work};
+use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::{self, Step};
@@ -56,9 +56,13 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
         threshold: config.seal.threshold,
         holder,
     };
-    steps.spawn(runner::run("seal", POLL, Arc::clone(&due), Seal { sealer, sealed: Arc::clone(&sealed) }));
+    let seal = Seal { sealer, sealed: Arc::clone(&sealed) };
+    let seal = Watched { work: seal, name: "seal".into(), ledger: ledger.clone(), halted: true };
+    steps.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
     for target in &config.targets {
+        let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
         let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target)?, holder, connected: None };
+        let anchor = Watched { work: anchor, name, ledger: ledger.clone(), halted: true };
         steps.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
     }
     // Only wakes the sealer: what is due is decided from the database, so a missed tick is caught up by the next look.

@@ -13,6 +13,7 @@ pub mod finality;
 pub mod intake;
 pub mod leases;
 pub mod proofs;
+pub mod status;
 pub mod targets;
 pub mod tiles;
 

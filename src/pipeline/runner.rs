@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{Result, Step, StepError};
+use crate::ledger::Ledger;
 
 /// Longest pause between tries after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -14,6 +15,37 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub trait Work: Send {
     /// Does what there is to do now, or a part of it.
     fn step(&mut self) -> impl Future<Output = Result<Step>> + Send;
+}
+
+/// Work whose halts are told in the ledger, where every instance can read them.
+pub struct Watched<W> {
+    /// The work.
+    pub work: W,
+    /// Its name among the halts.
+    pub name: String,
+    /// Where they are told.
+    pub ledger: Ledger,
+    /// Whether a halt may stand there: at first, one of an earlier life.
+    pub halted: bool,
+}
+
+impl<W: Work> Work for Watched<W> {
+    async fn step(&mut self) -> Result<Step> {
+        let done = self.work.step().await;
+        match &done {
+            Err(StepError::Halt(why)) => {
+                self.halted = true;
+                self.ledger.note_halt(&self.name, why).await?;
+            }
+            Ok(_) if self.halted => {
+                self.ledger.clear_halt(&self.name).await?;
+                self.halted = false;
+            }
+            // Other errors say nothing about the cause of a halt.
+            _ => {}
+        }
+        done
+    }
 }
 
 /// Repeats the step for ever: at once after work, after `interval` or a wake-up when idle, after growing pauses on

@@ -3,6 +3,7 @@
 mod batch;
 mod item;
 mod proof;
+mod service;
 mod submit;
 mod tile;
 mod verify;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/proofs", post(submit::submit))
         .route("/proofs/{digest}", get(proof::status))
         .route("/proofs/{digest}/receipt", get(proof::receipt))
+        .route("/status", get(service::status))
         .route("/verify", post(verify::verify))
         .route("/batches/{number}", get(batch::batch))
         .route("/batches/{number}/tile/{level}/{*index}", get(tile::tile))

@@ -8,4 +8,5 @@ pub mod kit;
 mod listener;
 mod proofs;
 mod receipt;
+mod status;
 mod token;
