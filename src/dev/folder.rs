@@ -104,7 +104,11 @@ impl Folder {
     #[must_use]
     pub fn shown(&self, path: &Path) -> String {
         let here = std::env::current_dir().ok();
-        here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
+        match here.and_then(|here| path.strip_prefix(here).ok()) {
+            Some(short) if short.as_os_str().is_empty() => "this folder".into(),
+            Some(short) => short.display().to_string(),
+            None => path.display().to_string(),
+        }
     }
 
     /// What an earlier start left in `dev.json`.
