@@ -43,6 +43,7 @@ impl Instance {
             .arg("serve")
             .arg("--config")
             .arg(config)
+            .env_remove("SCEAU_KILLS")
             .env("SCEAU_HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -147,11 +148,30 @@ async fn a_service_on_a_server_that_forgets_does_not_start() {
     assert!(said.contains("synchronous_commit is off"), "{said}");
 }
 
-async fn ready(port: u16) {
+/// A port that stays ours while nobody listens on it: below those the system gives to outgoing connections, of which this
+/// test makes many.
+fn lasting_port() -> u16 {
+    loop {
+        let mut random = [0; 2];
+        SystemEntropy.fill(&mut random);
+        let port = 20_000 + u16::from_be_bytes(random) % 10_000;
+        if sceau::dev::host::ensure_free(([127, 0, 0, 1], port).into()).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until an instance accepts; fails with its log when it has ended instead.
+async fn ready(instance: &mut Instance) {
     let http = reqwest::Client::new();
+    let url = format!("http://127.0.0.1:{}/readyz", instance.port);
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !http.get(format!("http://127.0.0.1:{port}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
-        assert!(Instant::now() < deadline, "port {port} does not become ready");
+    while !http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        let ended = instance.child.try_wait().expect("a child");
+        if ended.is_some() || Instant::now() > deadline {
+            let log = std::fs::read_to_string(instance.config.with_extension("log")).unwrap_or_default();
+            panic!("{url} does not become ready ({ended:?}):\n{log}");
+        }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
@@ -185,10 +205,10 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
     let hash = Pepper::load(&pepper).expect("a pepper").hash(&secret);
     let account: AccountId = ledger.create_account("killed", Role::Partner, &made.key, hash).await.expect("an account");
 
-    let ports = [(); 2].map(|()| sceau::dev::host::free_port().expect("a port"));
+    let ports = [(); 2].map(|()| lasting_port());
     let mut instances = ports.map(|port| Instance::start(&config, port));
-    for port in ports {
-        ready(port).await;
+    for instance in &mut instances {
+        ready(instance).await;
     }
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..6)
@@ -202,7 +222,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
         tokio::time::sleep(Duration::from_millis(u64::from(u16::from_be_bytes(random)) % 700)).await;
         let place = (kill % 2) as usize;
         // The other one may still be starting; the one that is killed was up, or this would kill nothing but start-ups.
-        ready(ports[place]).await;
+        ready(&mut instances[place]).await;
         instances[place].kill_and_restart();
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
