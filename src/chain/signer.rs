@@ -18,8 +18,7 @@ use super::{Target, registry};
 /// Gas limit of every anchor transaction.
 ///
 /// Fixed, not estimated: a node simulates `eth_estimateGas` on its newest block, where batch n+1 reverts for as long as
-/// batch n waits in the pool. An anchor costs about 55,000 gas (71,000 the first time, when the counter's slot is
-/// fresh); a call that reverts costs less. Unused gas is not paid, so the room above only raises the balance a node
+/// batch n waits in the pool. An anchor costs about 52,000 gas in steady state; a call that reverts costs less. Unused gas is not paid, so the room above only raises the balance a node
 /// wants to see at sending.
 pub const ANCHOR_GAS: u64 = 120_000;
 

@@ -35,7 +35,10 @@ impl<W: Work> Work for Watched<W> {
         match &done {
             Err(StepError::Halt(why)) => {
                 self.halted = true;
-                self.ledger.note_halt(&self.name, why).await?;
+                // The halt itself must reach the log, whatever becomes of the note.
+                if let Err(error) = self.ledger.note_halt(&self.name, why).await {
+                    tracing::warn!(step = self.name, %error, "telling a halt");
+                }
             }
             Ok(_) if self.halted => {
                 self.ledger.clear_halt(&self.name).await?;
