@@ -7,9 +7,8 @@
 use alloy::primitives::B256;
 
 use super::anchoring::Anchoring;
-use super::confirm::final_height;
 use super::{Result, StepError};
-use crate::chain::{Block, ChainError, Heads};
+use crate::chain::{Block, ChainError, Heads, final_height};
 use crate::ledger::finality::FinalBlock;
 use crate::ledger::leases::Lease;
 
@@ -51,19 +50,17 @@ impl Anchoring {
 
     /// Records how far the chain is final.
     pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<()> {
-        let block = match (self.policy.depth, heads.finalized) {
+        let Some(height) = self.chain.final_height(heads, self.policy.depth) else { return Ok(()) };
+        let block = match heads.finalized.filter(|block| self.policy.depth.is_none() && block.number == height) {
             // Number and hash of one answer: they belong together whoever answers next.
-            (None, Some(block)) => block,
-            (None, None) => return Ok(()),
-            (Some(_), _) => {
-                let Some(height) = final_height(heads, self.policy.depth) else { return Ok(()) };
-                match self.chain.block(height).await? {
-                    Some(block) if self.is_of(heads).await? => block,
-                    _ => return Ok(()),
-                }
-            }
+            Some(block) => block,
+            None => match self.chain.block(height).await? {
+                Some(block) if self.is_of(heads).await? => block,
+                _ => return Ok(()),
+            },
         };
-        if self.ledger.finality(self.target).await?.is_none_or(|known| known.number < block.number) {
+        let known = self.ledger.finality(self.target).await?;
+        if known.is_none_or(|known| known.number < block.number) && self.chain.vouched(&block, self.policy.depth).await? {
             let block = FinalBlock { number: block.number, hash: block.hash.into() };
             self.ledger.raise_finality(lease, self.target, &block).await?;
         }

@@ -9,12 +9,14 @@ pub mod recheck;
 pub mod runner;
 pub mod schedule;
 pub mod seal;
+pub mod through;
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::chain::ChainError;
+use crate::chain::endpoints::NoView;
 use crate::chain::signer::SignError;
 use crate::ledger::leases::Lease;
 use crate::ledger::{Ledger, LedgerError};
@@ -52,6 +54,15 @@ pub enum StepError {
     /// and then and goes on by itself once the cause is gone.
     #[error("HALTED: {0}")]
     Halt(String),
+}
+
+impl From<NoView> for StepError {
+    fn from(nobody: NoView) -> Self {
+        match nobody {
+            NoView::Chain(error) => Self::Chain(error),
+            NoView::Halt(why) => Self::Halt(why),
+        }
+    }
 }
 
 /// Result of a step.
