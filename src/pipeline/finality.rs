@@ -53,12 +53,14 @@ impl Anchoring {
         let Some(height) = self.chain.final_height(heads, self.policy.depth) else { return Ok(()) };
         let block = match heads.finalized.filter(|block| self.policy.depth.is_none() && block.number == height) {
             // Number and hash of one answer: they belong together whoever answers next.
-            Some(block) => block,
-            None => match self.chain.block(height).await? {
-                Some(block) if self.is_of(heads).await? => block,
-                _ => return Ok(()),
-            },
+            Some(block) => Some(block),
+            None => self.chain.block(height).await?,
         };
+        // A false final block, once recorded, would make the true chain look broken ever after.
+        let Some(block) = block.filter(|block| block.number == height) else { return Ok(()) };
+        if !self.is_of(heads).await? {
+            return Ok(());
+        }
         let known = self.ledger.finality(self.target).await?;
         if known.is_none_or(|known| known.number < block.number) && self.chain.vouched(&block, self.policy.depth).await? {
             let block = FinalBlock { number: block.number, hash: block.hash.into() };

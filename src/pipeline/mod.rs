@@ -60,6 +60,7 @@ impl From<NoView> for StepError {
     fn from(nobody: NoView) -> Self {
         match nobody {
             NoView::Chain(error) => Self::Chain(error),
+            NoView::Disagreement(why) => Self::Chain(ChainError::Garbage(why)),
             NoView::Halt(why) => Self::Halt(why),
         }
     }

@@ -52,6 +52,9 @@ pub enum NoView {
     /// It may pass by itself.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// They contradict each other, as they may for seconds after a reorg.
+    #[error("{0}")]
+    Disagreement(String),
     /// A person has to look.
     #[error("{0}")]
     Halt(String),
@@ -115,21 +118,23 @@ impl Endpoints {
     pub async fn view(self: &Arc<Self>, known: Option<Known>, tried: &[usize]) -> Result<View, NoView> {
         let begun = Instant::now();
         let mut pause = self.rules.first_pause / 4;
-        loop {
+        let nobody = loop {
             let nobody = match self.look(known, tried).await {
                 Ok(view) => return Ok(view),
-                // Whoever is left was asked just now.
-                Err(nobody) if !tried.is_empty() => return Err(nobody),
-                Err(halt @ NoView::Halt(_)) => return Err(halt),
                 Err(nobody) => nobody,
             };
             let wait = self.jitter(pause);
-            if begun.elapsed() + wait >= self.rules.timeout {
-                return Err(nobody);
+            // Whoever was tried was asked just now.
+            if !tried.is_empty() || matches!(nobody, NoView::Halt(_)) || begun.elapsed() + wait >= self.rules.timeout {
+                break nobody;
             }
             tokio::time::sleep(wait).await;
             pause *= 2;
-        }
+        };
+        let mut inside = self.inside();
+        let NoView::Disagreement(why) = nobody else { return Err(nobody) };
+        inside.disagreements += 1;
+        Err(if inside.disagreements >= DISAGREEMENTS { NoView::Halt(why) } else { NoView::Disagreement(why) })
     }
 
     /// Notes that an endpoint failed while it was looked through.
@@ -176,10 +181,9 @@ impl Endpoints {
             self.put_aside(index, reason);
         }
         let Some(height) = settled.open else { return self.pick(settled.agreed, tried) };
-        let mut inside = self.inside();
-        inside.disagreements += 1;
-        let why = format!("the endpoints for {caip2} disagree about block {height}, and neither side has the majority");
-        Err(if inside.disagreements >= DISAGREEMENTS { NoView::Halt(why) } else { ChainError::Garbage(why).into() })
+        Err(NoView::Disagreement(format!(
+            "the endpoints for {caip2} disagree about block {height}, and no side has the majority"
+        )))
     }
 
     /// Asks each what it serves, where its chain ends, and what it has where something was final.
