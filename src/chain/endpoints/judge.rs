@@ -1,6 +1,6 @@
 //! Whom to believe. Pure: what was heard goes in, who is sound comes out.
 
-use crate::chain::{Block, ChainError, Heads, Target};
+use crate::chain::{Block, ChainError, Heads};
 
 use super::health::Reason;
 use super::{Known, Rules};
@@ -16,17 +16,23 @@ pub(super) struct Seen {
 /// An endpoint and what was heard of it.
 pub(super) type Heard = (usize, Result<Seen, ChainError>);
 
+/// Endpoints that count, and what they say.
+pub(super) type Members = Vec<(usize, Seen)>;
+
+/// Endpoints that do not, and why.
+pub(super) type Asides = Vec<(usize, Reason)>;
+
 /// Whom to compare, and who is out before that.
 #[derive(Debug, Default)]
 pub(super) struct Sifted {
-    pub sound: Vec<(usize, Seen)>,
-    pub aside: Vec<(usize, Reason)>,
+    pub sound: Members,
+    pub aside: Asides,
     /// Another chain that somebody serves, when everybody who answers does.
     pub serves: Option<u64>,
 }
 
-/// Sorts out who fails, serves another chain, lacks what was final, or is too far behind.
-pub(super) fn sift(target: &Target, heard: &[Heard], known: Option<Known>, rules: &Rules) -> Sifted {
+/// Sorts out who fails, serves another chain, or lacks what was final.
+pub(super) fn sift(heard: &[Heard], known: Option<Known>) -> Sifted {
     let mut sifted = Sifted::default();
     let mut contradicting = Vec::new();
     let mut wrong = None;
@@ -45,7 +51,6 @@ pub(super) fn sift(target: &Target, heard: &[Heard], known: Option<Known>, rules
             },
         }
     }
-    debug_assert_ne!(wrong, Some(target.chain_id));
     if sifted.sound.is_empty() && !contradicting.is_empty() {
         // Nobody confirms what was final: that is for whoever looks through the view to judge.
         sifted.sound = contradicting.into_iter().map(|(index, seen, _)| (index, seen)).collect();
@@ -55,25 +60,27 @@ pub(super) fn sift(target: &Target, heard: &[Heard], known: Option<Known>, rules
     let answered = heard.iter().filter(|(_, heard)| heard.is_ok()).count();
     sifted.serves = wrong.filter(|_| answered == 0);
 
-    // The head that half of them have reached, or the quorum if that is more: one that runs ahead alone makes nobody slow.
-    let mut heads: Vec<u64> = sifted.sound.iter().map(|(_, seen)| seen.heads.latest.number).collect();
+    sifted
+}
+
+/// Sorts out who is too far behind the head that half of them have reached, or the quorum if that is more: one that runs
+/// ahead alone makes nobody slow.
+pub(super) fn near(agreed: Members, rules: &Rules) -> (Members, Asides) {
+    let mut heads: Vec<u64> = agreed.iter().map(|(_, seen)| seen.heads.latest.number).collect();
     heads.sort_unstable_by(|a, b| b.cmp(a));
     let rank = rules.quorum.max(heads.len().div_ceil(2)).min(heads.len());
-    let Some(best) = rank.checked_sub(1).map(|place| heads[place]) else { return sifted };
-    let (sound, behind) =
-        sifted.sound.into_iter().partition(|(_, seen)| seen.heads.latest.number.saturating_add(rules.max_lag) >= best);
-    sifted.sound = sound;
-    let behind: Vec<(usize, Seen)> = behind;
-    let reason = |seen: &Seen| Reason::Behind { head: seen.heads.latest.number, best };
-    sifted.aside.extend(behind.iter().map(|(index, seen)| (*index, reason(seen))));
-    sifted
+    let Some(best) = rank.checked_sub(1).map(|place| heads[place]) else { return (agreed, Vec::new()) };
+    let (near, behind): (Vec<_>, Vec<_>) =
+        agreed.into_iter().partition(|(_, seen)| seen.heads.latest.number.saturating_add(rules.max_lag) >= best);
+    let reason = |(index, seen): (usize, Seen)| (index, Reason::Behind { head: seen.heads.latest.number, best });
+    (near, behind.into_iter().map(reason).collect())
 }
 
 /// Who agrees with whom.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
-    pub agreed: Vec<(usize, Seen)>,
-    pub aside: Vec<(usize, Reason)>,
+    pub agreed: Members,
+    pub aside: Asides,
     /// The height about which they disagree, when nobody is to be believed.
     pub open: Option<u64>,
 }
@@ -82,7 +89,7 @@ pub(super) struct Settled {
 /// those who answer, or when it alone has the quorum and that is more than one.
 pub(super) fn settle(
     height: u64,
-    sound: Vec<(usize, Seen)>,
+    sound: Members,
     blocks: Vec<(usize, Result<Option<Block>, ChainError>)>,
     quorum: usize,
 ) -> Settled {

@@ -1,10 +1,8 @@
 //! Who is believed, case by case.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 
 use super::*;
-
-const TARGET: Target = Target { chain_id: 5, registry: Address::ZERO };
 
 fn block(number: u64, fork: u8) -> Block {
     Block { number, hash: B256::repeat_byte(fork), time: 0 }
@@ -22,24 +20,27 @@ fn sound(sifted: &Sifted) -> Vec<usize> {
     sifted.sound.iter().map(|(index, _)| *index).collect()
 }
 
-fn heads(heads: &[u64]) -> Vec<Heard> {
-    heads.iter().enumerate().map(|(index, head)| (index, Ok(seen(*head, None)))).collect()
+/// Who is near, and who is behind which head.
+fn heads(heads: &[u64], quorum: usize) -> (Vec<usize>, Vec<u64>) {
+    let agreed = heads.iter().enumerate().map(|(index, head)| (index, seen(*head, None))).collect();
+    let (near, behind) = near(agreed, &rules(quorum));
+    let best = |(index, reason): (usize, Reason)| match reason {
+        Reason::Behind { head, best } if head == heads[index] => best,
+        other => panic!("{other:?}"),
+    };
+    (near.into_iter().map(|(index, _)| index).collect(), behind.into_iter().map(best).collect())
 }
 
 #[test]
 fn who_is_far_behind_is_not_used() {
-    let sifted = sift(&TARGET, &heads(&[100, 90, 79]), None, &rules(1));
-    assert_eq!(sound(&sifted), [0, 1], "half of three is two: the best is 90");
-    let sifted = sift(&TARGET, &heads(&[100, 89]), None, &rules(1));
-    assert_eq!(sound(&sifted), [0]);
-    assert_eq!(sifted.aside, [(1, Reason::Behind { head: 89, best: 100 })]);
+    assert_eq!(heads(&[100, 90, 79], 1), (vec![0, 1], vec![90]), "half of three is two: the best is 90");
+    assert_eq!(heads(&[100, 90, 80], 1), (vec![0, 1, 2], vec![]));
+    assert_eq!(heads(&[100, 89], 1), (vec![0], vec![100]));
     // One that runs ahead alone makes nobody slow.
-    let sifted = sift(&TARGET, &heads(&[1_000, 100, 99]), None, &rules(1));
-    assert_eq!(sound(&sifted), [0, 1, 2]);
-    let sifted = sift(&TARGET, &heads(&[1_000, 100]), None, &rules(2));
-    assert_eq!(sound(&sifted), [0, 1]);
-    assert_eq!(sound(&sift(&TARGET, &heads(&[7]), None, &rules(2))), [0]);
-    assert!(sift(&TARGET, &[], None, &rules(1)).sound.is_empty());
+    assert_eq!(heads(&[1_000, 100, 99], 1), (vec![0, 1, 2], vec![]));
+    assert_eq!(heads(&[1_000, 100], 2), (vec![0, 1], vec![]));
+    assert_eq!(heads(&[7], 2), (vec![0], vec![]));
+    assert_eq!(heads(&[], 1), (vec![], vec![]));
 }
 
 #[test]
@@ -49,11 +50,11 @@ fn what_was_final_is_asked_for() {
         let of = |(index, fork): (usize, Option<u8>)| (index, Ok(seen(100, fork.map(|fork| block(50, fork)))));
         forks.into_iter().enumerate().map(of).collect()
     };
-    let sifted = sift(&TARGET, &heard([Some(1), Some(2), None]), known, &rules(1));
+    let sifted = sift(&heard([Some(1), Some(2), None]), known);
     assert_eq!(sound(&sifted), [0]);
     assert_eq!(sifted.aside, [(1, Reason::NotFinal { height: 50 }), (2, Reason::NotFinal { height: 50 })]);
     // Nobody has it: whoever looks decides, and halts where one of them calls the other block final.
-    let sifted = sift(&TARGET, &heard([Some(2), Some(2), Some(3)]), known, &rules(1));
+    let sifted = sift(&heard([Some(2), Some(2), Some(3)]), known);
     assert_eq!((sound(&sifted), sifted.aside.len()), (vec![0, 1, 2], 0));
 }
 
@@ -61,12 +62,12 @@ fn what_was_final_is_asked_for() {
 fn another_chain_is_told_from_no_chain() {
     let wrong = || Err(ChainError::WrongChain { expected: 5, found: 6 });
     let away = || Err(ChainError::Unreachable("planned".into()));
-    let sifted = sift(&TARGET, &[(0, wrong()), (1, away())], None, &rules(1));
+    let sifted = sift(&[(0, wrong()), (1, away())], None);
     assert_eq!(sifted.serves, Some(6));
     assert_eq!(sifted.aside[0], (0, Reason::WrongChain { found: 6 }));
     assert!(matches!(sifted.aside[1], (1, Reason::Away(_))));
-    assert_eq!(sift(&TARGET, &[(0, wrong()), (1, Ok(seen(9, None)))], None, &rules(1)).serves, None);
-    assert_eq!(sift(&TARGET, &[(0, away())], None, &rules(1)).serves, None);
+    assert_eq!(sift(&[(0, wrong()), (1, Ok(seen(9, None)))], None).serves, None);
+    assert_eq!(sift(&[(0, away())], None).serves, None);
 }
 
 fn settled(forks: &[u8], quorum: usize) -> (Vec<usize>, bool) {

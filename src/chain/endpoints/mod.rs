@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::gather::gather;
 use self::health::Health;
 pub use self::health::{Aside, Reason};
-use self::judge::{Heard, Seen, Settled};
+use self::judge::{Asides, Heard, Members, Seen, Settled};
 pub use self::view::View;
 use super::{Chain, ChainError, Target};
 use crate::ports::Entropy;
@@ -166,24 +166,33 @@ impl Endpoints {
     async fn look_at(self: &Arc<Self>, asked: &[usize], known: Option<Known>, tried: &[usize]) -> Result<View, NoView> {
         let heard = self.ask(asked, known).await;
         let caip2 = self.target.caip2();
-        let sifted = judge::sift(&self.target, &heard, known, &self.rules);
-        for (index, reason) in &sifted.aside {
-            self.put_aside(*index, reason.clone());
-        }
+        let sifted = judge::sift(&heard, known);
+        self.put_all_aside(sifted.aside);
         if sifted.sound.is_empty() {
             return Err(match sifted.serves {
                 Some(found) => NoView::Halt(format!("every endpoint for {caip2} that answers serves another chain: {found}")),
                 None => ChainError::Unreachable(self.nobody()).into(),
             });
         }
-        let settled = self.compare(sifted.sound).await;
-        for (index, reason) in settled.aside {
-            self.put_aside(index, reason);
+        // Who is behind is compared too: one that runs far ahead on a fork must not make the others' word count less.
+        let agreed = self.agree(sifted.sound).await?;
+        let (near, behind) = judge::near(agreed, &self.rules);
+        let agreed = if behind.is_empty() { near } else { self.agree(near).await? };
+        self.put_all_aside(behind);
+        self.pick(agreed, tried)
+    }
+
+    /// Those who have the same block at the highest height that all of them have.
+    async fn agree(&self, sound: Members) -> Result<Members, NoView> {
+        let settled = self.compare(sound).await;
+        self.put_all_aside(settled.aside);
+        match settled.open {
+            None => Ok(settled.agreed),
+            Some(height) => Err(NoView::Disagreement(format!(
+                "the endpoints for {} disagree about block {height}, and no side has the majority",
+                self.target.caip2()
+            ))),
         }
-        let Some(height) = settled.open else { return self.pick(settled.agreed, tried) };
-        Err(NoView::Disagreement(format!(
-            "the endpoints for {caip2} disagree about block {height}, and no side has the majority"
-        )))
     }
 
     /// Asks each what it serves, where its chain ends, and what it has where something was final.
@@ -203,12 +212,18 @@ impl Endpoints {
                 Ok(Seen { heads, known })
             }
         };
-        gather(asked, look, self.rules.quorum, self.rules.timeout).await
+        gather(asked, look, self.enough(), self.rules.timeout).await
+    }
+
+    /// Endpoints after whose answers the others are not waited for much longer. More than half of all: whoever answers
+    /// first is not believed for being first.
+    fn enough(&self) -> usize {
+        self.rules.quorum.max(self.chains.len() / 2 + 1)
     }
 
     /// Compares what the endpoints have at the highest height that all of them have.
-    async fn compare(&self, sound: Vec<(usize, Seen)>) -> Settled {
-        let height = sound.iter().map(|(_, seen)| seen.heads.latest.number).min().expect("one at least");
+    async fn compare(&self, sound: Members) -> Settled {
+        let height = sound.iter().map(|(_, seen)| seen.heads.latest.number).min().unwrap_or(0);
         let who: Vec<usize> = sound.iter().map(|(index, _)| *index).collect();
         let there = |index: usize| {
             let latest = sound.iter().find(|(one, _)| *one == index).map(|(_, seen)| seen.heads.latest);
@@ -220,11 +235,11 @@ impl Endpoints {
                 }
             }
         };
-        let blocks = gather(&who, there, self.rules.quorum, self.rules.timeout).await;
+        let blocks = gather(&who, there, self.enough(), self.rules.timeout).await;
         judge::settle(height, sound, blocks, self.rules.quorum)
     }
 
-    fn pick(self: &Arc<Self>, agreed: Vec<(usize, Seen)>, tried: &[usize]) -> Result<View, NoView> {
+    fn pick(self: &Arc<Self>, agreed: Members, tried: &[usize]) -> Result<View, NoView> {
         let mut inside = self.inside();
         inside.disagreements = 0;
         for (index, _) in &agreed {
@@ -257,6 +272,12 @@ impl Endpoints {
             self.asides().iter().map(|aside| format!("endpoint {} {}", aside.endpoint, aside.reason)).collect();
         let said = if said.is_empty() { "no other is left".to_owned() } else { said.join("; ") };
         format!("no endpoint for {} can be used: {said}", self.target.caip2())
+    }
+
+    fn put_all_aside(&self, asides: Asides) {
+        for (index, reason) in asides {
+            self.put_aside(index, reason);
+        }
     }
 
     fn put_aside(&self, index: usize, reason: Reason) {

@@ -120,7 +120,7 @@ impl Chain for View {
         let rules = &self.endpoints.rules;
         let there = |index: usize| self.endpoints.chains[index].block(block.number);
         let (mut same, mut other) = (0, Vec::new());
-        for (index, answer) in gather(&who, there, rules.quorum, rules.timeout).await {
+        for (index, answer) in gather(&who, there, self.endpoints.enough(), rules.timeout).await {
             let covers = self.members.iter().find(|(one, _)| *one == index);
             let covers = covers.and_then(|(_, heads)| final_height(heads, depth)).is_some_and(|height| height >= block.number);
             match answer {

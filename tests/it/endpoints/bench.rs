@@ -31,7 +31,7 @@ use crate::support::{self, Anvil, Database};
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
 /// How long a call may take. What hangs on purpose hangs so long.
-const TIMEOUT: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// See the module.
 pub struct Bench {

@@ -34,7 +34,10 @@ async fn reorgs_of_every_depth_converge() {
     bench.policy.depth = Some(64);
     let anchoring = bench.start(1, 1).await.unwrap();
     let before = bench.transactions().await;
-    for depth in 1..=64_u64 {
+    // A long run tries every depth.
+    let depths: Vec<u64> =
+        if std::env::var_os("SCEAU_FAULTS").is_some() { (1..=64).collect() } else { vec![1, 2, 3, 8, 21, 64, 64] };
+    for depth in depths.iter().copied() {
         let batch = bench.seal().await;
         bench.settle(&anchoring).await.unwrap();
         included(&bench, &anchoring, batch).await;
@@ -47,16 +50,14 @@ async fn reorgs_of_every_depth_converge() {
         bench.settle(&anchoring).await.unwrap();
         assert_eq!(bench.state(batch).await, AnchorState::Sent, "depth {depth}: taken back, openly");
         included(&bench, &anchoring, batch).await;
-        if depth.is_power_of_two() {
-            told(&format!("reorg of {depth} blocks"), begun);
-        }
+        told(&format!("reorg of {depth} blocks"), begun);
     }
     bench.anvil.mine(64).await.unwrap();
     bench.settle(&anchoring).await.unwrap();
-    assert_eq!(bench.transactions().await, before + 64);
+    assert_eq!(bench.transactions().await, before + depths.len() as u64);
     let finals: i64 =
         sqlx::query_scalar("select count(*) from anchors where state = 'final'").fetch_one(&bench.database.pool).await.unwrap();
-    assert_eq!(finals, 64);
+    assert_eq!(finals as usize, depths.len());
     bench.audit().await.unwrap();
 }
 

@@ -8,6 +8,7 @@ use alloy::primitives::{Address, B256};
 use async_trait::async_trait;
 use sceau::audit::{self, Witness};
 use sceau::chain::Chain;
+use sceau::chain::endpoints::{Endpoints, Rules};
 use sceau::chain::signer::{AnchorTx, LocalWallet, SignError, SignedAnchor, Signer};
 use sceau::ledger::accounts::AccountId;
 use sceau::ledger::intake::{Intake, Limits, Submission};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::site::Site;
-use crate::model::{Crash, Fate, Model, Moods, Rng, World};
+use crate::model::{Crash, Fate, Model, Moods, Peer, Rng, World};
 
 /// Blocks below the head that are not final: the deepest reorg.
 const LAG: u64 = 8;
@@ -36,6 +37,8 @@ pub enum Control {
     HeightOnly,
     /// Only the newest attempt of an anchor is kept.
     NewestOnly,
+    /// One endpoint of three is enough to call a block final.
+    NoQuorum,
 }
 
 /// Sends what it signs at once, and often dies of it.
@@ -63,6 +66,8 @@ pub struct History<'a> {
     rng: Rng,
     control: Control,
     pub model: Arc<Model>,
+    /// Several endpoints, of which one may be in a world of its own. None: the model is the one endpoint.
+    peers: Vec<Arc<Peer>>,
     account: AccountId,
     intake: Intake,
     sealer: Sealer,
@@ -74,6 +79,8 @@ pub struct History<'a> {
     submitted: u64,
     acknowledged: HashMap<Digest, u64>,
     told: Vec<String>,
+    /// Whether nothing bad happens any more.
+    quiet: bool,
     _lanes: JoinSet<()>,
 }
 
@@ -100,6 +107,7 @@ impl<'a> History<'a> {
             rng,
             control,
             model,
+            peers: Vec::new(),
             account,
             intake,
             sealer,
@@ -109,8 +117,15 @@ impl<'a> History<'a> {
             submitted: 0,
             acknowledged: HashMap::new(),
             told: Vec::new(),
+            quiet: false,
             _lanes: lanes,
         }
+    }
+
+    /// With three endpoints, two of which must agree on what is final.
+    pub fn with_peers(mut self) -> Self {
+        self.peers = (0..3).map(|_| Arc::new(Peer::of(&self.model))).collect();
+        self
     }
 
     pub fn story(&self) -> String {
@@ -132,6 +147,10 @@ impl<'a> History<'a> {
     }
 
     async fn act(&mut self) -> Result<(), String> {
+        if !self.peers.is_empty() && self.rng.chance(20) {
+            self.stir_peers();
+            return Ok(());
+        }
         let which = self.rng.below(2) as usize;
         match self.rng.below(100) {
             0..12 => self.submit().await,
@@ -174,6 +193,8 @@ impl<'a> History<'a> {
                 self.tell(format!("moods: lost {lost}, answer lost {answer_lost}, hang {hang}, moves {moves}"));
                 self.model.set_moods(Moods { lost, answer_lost, hang, moves });
             }
+            // What stays behind among several is one of them.
+            _ if !self.peers.is_empty() => self.stir_peers(),
             _ => {
                 let (behind, at_once) = (self.rng.chance(50), self.rng.chance(50));
                 self.tell(format!("behind: {behind}, at once: {at_once}"));
@@ -181,6 +202,24 @@ impl<'a> History<'a> {
             }
         }
         Ok(())
+    }
+
+    /// One endpoint leaves for a world of its own, one that did goes on there, or comes back.
+    fn stir_peers(&mut self) {
+        if self.rng.chance(40) {
+            let went_on = self.peers.iter().filter(|peer| peer.go_on()).count();
+            self.tell(format!("{went_on} endpoint goes on alone"));
+            return;
+        }
+        self.peers.iter().for_each(|peer| peer.catch_up());
+        if self.rng.chance(70) {
+            let (who, depth, blocks) = (self.rng.below(3), self.rng.below(LAG + 1), self.rng.below(2 * LAG));
+            let fate = [Fate::Later, Fate::Pooled, Fate::Dropped][self.rng.below(3) as usize];
+            self.tell(format!("endpoint {who} forks {depth} below the head, {fate:?}, {blocks} blocks on"));
+            self.peers[who as usize].fork(depth, fate, blocks);
+        } else {
+            self.tell("all endpoints see the same");
+        }
     }
 
     pub async fn submit(&mut self) {
@@ -223,8 +262,16 @@ impl<'a> History<'a> {
             Control::SendBeforeStore => Arc::new(Eager(Arc::clone(&self.site.wallet), Arc::clone(&self.model), dies)),
             _ => Arc::<LocalWallet>::clone(self.key.as_ref().unwrap_or(&self.site.wallet)),
         };
-        let chain = Arc::<Model>::clone(&self.model);
-        Anchoring::connect(self.site.ledger.clone(), chain, signer, policy, Uuid::from_u128(self.holders)).await
+        let (ledger, holder) = (self.site.ledger.clone(), Uuid::from_u128(self.holders));
+        if self.peers.is_empty() {
+            return Anchoring::connect(ledger, Arc::<Model>::clone(&self.model), signer, policy, holder).await;
+        }
+        let chains = self.peers.iter().map(|peer| Arc::<Peer>::clone(peer) as Arc<dyn Chain>).collect();
+        let (timeout, first_pause) = (Duration::from_millis(40), Duration::from_millis(1));
+        let quorum = if self.control == Control::NoQuorum { 1 } else { 2 };
+        let rules = Rules { quorum, max_lag: 2 * LAG, timeout, first_pause };
+        let endpoints = Arc::new(Endpoints::new(chains, rules, Arc::new(SystemEntropy)));
+        Anchoring::connect_several(ledger, endpoints, signer, policy, holder).await
     }
 
     pub async fn attempt(&mut self, which: usize, hurry: bool) -> Result<Step, StepError> {
@@ -258,7 +305,8 @@ impl<'a> History<'a> {
             .await;
         }
         match ended {
-            Some(Err(StepError::Halt(why))) => Err(format!("halted: {why}")),
+            // While the others fail one that lies is alone.
+            Some(Err(StepError::Halt(why))) if self.peers.is_empty() || self.quiet => Err(format!("halted: {why}")),
             // An endpoint that fails, two instances at once, or a death.
             _ => Ok(()),
         }
@@ -298,6 +346,8 @@ impl<'a> History<'a> {
     /// Nothing bad happens any more; everything comes to its end.
     pub async fn settle(&mut self) -> Result<(), String> {
         self.tell("quiet from here on");
+        self.peers.iter().for_each(|peer| peer.catch_up());
+        self.quiet = true;
         self.model.set_moods(Moods::default());
         self.model.catch_up();
         self.model.world(|world| {

@@ -113,7 +113,7 @@ impl Rule {
 struct Inside {
     node: String,
     other: String,
-    rule: Option<Rule>,
+    rules: Vec<Rule>,
     fired: u64,
     heard: BTreeMap<String, u64>,
 }
@@ -148,14 +148,19 @@ impl Proxy {
 
     /// From now on `rule` holds, and no other.
     pub fn arm(&self, rule: Rule) {
+        self.arm_all(vec![rule]);
+    }
+
+    /// From now on these hold, and no others. The first that concerns a call decides.
+    pub fn arm_all(&self, rules: Vec<Rule>) {
         let mut inside = self.inside.lock().unwrap();
-        inside.rule = Some(rule);
+        inside.rules = rules;
         inside.fired = 0;
     }
 
     /// From now on everything is as the node says.
     pub fn disarm(&self) {
-        self.inside.lock().unwrap().rule = None;
+        self.inside.lock().unwrap().rules.clear();
     }
 
     /// Calls that were hit since it was armed.
@@ -178,17 +183,20 @@ impl Inside {
     /// The fault of this call.
     fn draw(&mut self, method: &str) -> Option<Fault> {
         *self.heard.entry(method.into()).or_default() += 1;
-        let rule = self.rule.as_mut()?;
-        if rule.method.as_deref().is_some_and(|one| one != method) || !rule.fault.concerns(method) || rule.times == 0 {
-            return None;
+        for rule in &mut self.rules {
+            let concerned = rule.method.as_deref().is_none_or(|one| one == method) && rule.fault.concerns(method);
+            if !concerned || rule.times == 0 {
+                continue;
+            }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+                continue;
+            }
+            rule.times -= 1;
+            self.fired += 1;
+            return Some(rule.fault);
         }
-        if rule.skip > 0 {
-            rule.skip -= 1;
-            return None;
-        }
-        rule.times -= 1;
-        self.fired += 1;
-        Some(rule.fault)
+        None
     }
 }
 
