@@ -252,3 +252,33 @@ impl Config {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(lines: &str) -> Result<Vec<String>, String> {
+        let text = format!("chain_id = 1\nregistry = \"0x\"\nsigner = {{ env = \"KEY\" }}\n{lines}");
+        let target: Target = Figment::from(Toml::string(&text)).extract().map_err(|error| error.to_string())?;
+        target.endpoints().map(<[String]>::to_vec).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endpoints_are_one_or_several_and_the_quorum_can_be_reached() {
+        assert_eq!(endpoints("rpc_url = \"a\"").expect("one"), ["a"]);
+        assert_eq!(endpoints("rpc_urls = [\"a\", \"b\"]\nquorum = 2\nmax_lag = 3").expect("two"), ["a", "b"]);
+        for (lines, because) in [
+            ("", "either rpc_url, or rpc_urls"),
+            ("rpc_url = \"a\"\nrpc_urls = [\"b\"]", "either rpc_url, or rpc_urls"),
+            ("rpc_urls = []", "at least one endpoint"),
+            ("rpc_urls = [\"a\", \"b\", \"a\"]", "number 3 is there twice"),
+            ("rpc_urls = [\"a\", \"b\"]\nquorum = 3", "3 endpoints must agree but only 2 are configured"),
+            ("rpc_url = \"a\"\nquorum = 2", "2 endpoints must agree but only 1 are configured"),
+            ("rpc_url = \"a\"\nquorum = 0", "at least 1"),
+            ("rpc_url = \"a\"\nrpc_uris = [\"b\"]", "unknown field"),
+        ] {
+            let error = endpoints(lines).expect_err(lines);
+            assert!(error.contains(because), "{lines}: {error}");
+        }
+    }
+}

@@ -154,8 +154,8 @@ impl Endpoints {
             (0..self.chains.len()).filter(|index| inside.health[*index].is_due(now)).collect()
         };
         match self.look_at(&due, known, tried).await {
-            // Better one that failed a moment ago than none.
-            Err(_) if due.len() < self.chains.len() => {
+            // Better one that failed a moment ago than none; but not twice in one step.
+            Err(_) if due.len() < self.chains.len() && tried.is_empty() => {
                 let all: Vec<usize> = (0..self.chains.len()).collect();
                 self.look_at(&all, known, tried).await
             }

@@ -114,27 +114,30 @@ impl Chain for View {
         heights.get(self.endpoints.rules.quorum - 1).copied()
     }
 
-    /// Whether `quorum` of them, and more than have another block there, have this one and call it final.
+    /// Whether `quorum` of them have this block and call it final, and more of them have it than have another or none
+    /// there: one that runs ahead of all others does not decide alone.
     async fn vouched(&self, block: &Block, depth: Option<u64>) -> Result<bool, ChainError> {
         let who: Vec<usize> = self.members.iter().map(|(index, _)| *index).collect();
         let rules = &self.endpoints.rules;
         let there = |index: usize| self.endpoints.chains[index].block(block.number);
-        let (mut same, mut other) = (0, Vec::new());
+        let (mut have, mut sure, mut others) = (0, 0, Vec::new());
         for (index, answer) in gather(&who, there, self.endpoints.enough(), rules.timeout).await {
-            let covers = self.members.iter().find(|(one, _)| *one == index);
-            let covers = covers.and_then(|(_, heads)| final_height(heads, depth)).is_some_and(|height| height >= block.number);
+            let seen = self.members.iter().find(|(one, _)| *one == index).map(|(_, heads)| heads);
+            let covers = seen.and_then(|heads| final_height(heads, depth)).is_some_and(|height| height >= block.number);
             match answer {
-                // The pinned one was asked whether it calls this final by whoever asks now.
-                Ok(Some(found)) if found.hash == block.hash => same += usize::from(covers || index == self.pinned),
-                Ok(Some(found)) => other.push((index, found.hash)),
-                // Who lags, or fails, says nothing.
-                Ok(None) | Err(_) => {}
+                Ok(Some(found)) if found.hash == block.hash => {
+                    have += 1;
+                    // Whether the pinned one calls this final was asked by whoever asks now.
+                    sure += usize::from(covers || index == self.pinned);
+                }
+                Ok(_) => others.push(index + 1),
+                // Who fails says nothing.
+                Err(_) => {}
             }
         }
-        let vouched = same >= rules.quorum && same > other.len();
-        if !vouched || !other.is_empty() {
-            let others: Vec<usize> = other.iter().map(|(index, _)| index + 1).collect();
-            tracing::warn!(block = block.number, hash = %block.hash, vouched, same, quorum = rules.quorum, ?others, "asking others what is final");
+        let vouched = sure >= rules.quorum && have > others.len();
+        if !others.is_empty() {
+            tracing::warn!(block = block.number, hash = %block.hash, vouched, have, ?others, "some endpoints do not have what is to be final");
         }
         Ok(vouched)
     }

@@ -21,6 +21,7 @@ use sceau::pipeline::schedule::Schedule;
 use sceau::pipeline::seal::Sealer;
 use sceau::pipeline::{Result, Step};
 use sceau::ports::{Entropy, SystemEntropy};
+use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -87,6 +88,8 @@ impl Bench {
         let wallet = Arc::new(LocalWallet::from_hex(&KEY.into()).expect("a key"));
         let (database, anvil, other) =
             tokio::join!(support::database(), support::anvil_with(Mining::OnDemand), support::anvil_with(Mining::OnDemand));
+        // Nodes that start in the same second would make the same blocks.
+        other.rpc("evm_increaseTime", json!([3_600])).await.expect("another time");
         let (target, there) = tokio::join!(deploy(&anvil, &wallet), deploy(&other, &wallet));
         assert_eq!(target, there, "the same address on both chains");
         anvil.mine(60).await.expect("blocks");
@@ -185,18 +188,21 @@ impl Bench {
         self.ledger.anchors(batch).await.expect("anchors").first().map_or(AnchorState::Planned, |anchor| anchor.state)
     }
 
-    /// Steps and makes blocks until `batch` is final; answers how many blocks that took.
+    /// Steps and makes blocks until `batch` is final; answers how many rounds that took.
     pub async fn until_final(&self, anchoring: &Anchoring, batch: u64) -> std::result::Result<u32, String> {
         for blocks in 0..60 {
             let done = self.settle(anchoring).await;
             self.check_finals().await?;
-            if self.state(batch).await == AnchorState::Final {
+            let state = self.state(batch).await;
+            if state == AnchorState::Final {
                 return Ok(blocks);
             }
             if blocks > 20 {
-                eprintln!("batch {batch} is {:?}: {done:?}", self.state(batch).await);
+                let asides = self.ledger.asides().await.expect("asides");
+                eprintln!("batch {batch} is {state:?}: {done:?}, aside: {asides:?}");
             }
-            self.anvil.mine(1).await.expect("a block");
+            let deep = self.policy.depth.filter(|_| state == AnchorState::Included);
+            self.anvil.mine(deep.unwrap_or(1)).await.expect("blocks");
         }
         Err(format!("batch {batch} stays {:?}", self.state(batch).await))
     }

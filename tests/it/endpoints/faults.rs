@@ -146,11 +146,14 @@ fn draw(rng: &mut Rng, methods: &[String]) -> (Way, Vec<Vec<Rule>>) {
     let bad = if endpoints == 3 { 1 } else { 0 };
     let worst = rng.below(endpoints as u64) as usize;
     let rules = (0..endpoints).map(|proxy| {
-        let fault = Fault::ALL[rng.below(Fault::ALL.len() as u64) as usize];
-        let method = rng.chance(60).then(|| methods[rng.below(methods.len() as u64) as usize].clone());
+        let fault = match Fault::ALL[rng.below(Fault::ALL.len() as u64) as usize] {
+            Fault::Stale(_) => Fault::Stale(1 + rng.below(50)),
+            other => other,
+        };
+        let method = rng.chance(50).then(|| methods[rng.below(methods.len() as u64) as usize].clone());
         let lasting = bad == 1 && proxy == worst;
         let times = if lasting { 1 + rng.below(400) } else { u64::from(proxy == worst) * (1 + rng.below(2)) };
-        vec![Rule { fault, method, skip: rng.below(40), times }]
+        vec![Rule { fault, method, skip: rng.below(12), times }]
     });
     (Way { endpoints, quorum }, rules.collect())
 }

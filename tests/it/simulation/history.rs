@@ -67,7 +67,7 @@ pub struct History<'a> {
     control: Control,
     pub model: Arc<Model>,
     /// Several endpoints, of which one may be in a world of its own. None: the model is the one endpoint.
-    peers: Vec<Arc<Peer>>,
+    pub peers: Vec<Arc<Peer>>,
     account: AccountId,
     intake: Intake,
     sealer: Sealer,
