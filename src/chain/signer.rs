@@ -90,9 +90,14 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// The account that pays and that the registry knows as publisher.
     fn address(&self) -> Address;
 
-    /// Signs, and returns only a transaction that was checked to be `anchor`, field by field, signed by
+    /// Signs, and returns only a transaction that was checked to be `asked`, field by field, signed by
     /// [`Signer::address`].
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError>;
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError>;
+
+    /// [`Signer::sign_eip1559`] of an anchor.
+    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
+        self.sign_eip1559(&anchor.unsigned()).await
+    }
 }
 
 /// A [`Signer`] over any of alloy's transaction signers: a local key, or a key service that answers over the network.
@@ -167,8 +172,9 @@ impl<S: TxSigner<Signature> + Send + Sync> Signer for Wallet<S> {
         self.account()
     }
 
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
-        self.sign_eip1559(&anchor.unsigned()).await
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError> {
+        // The inherent one: this trait is for those who do not care where the key is.
+        Self::sign_eip1559(self, asked).await
     }
 }
 

@@ -82,6 +82,12 @@ impl Chain for Flaky {
     async fn last_number(&self) -> std::result::Result<u64, ChainError> {
         self.chain.last_number().await
     }
+    async fn publisher(&self) -> std::result::Result<Option<Address>, ChainError> {
+        self.chain.publisher().await
+    }
+    async fn paid(&self, tx_hash: B256) -> std::result::Result<Option<u128>, ChainError> {
+        self.chain.paid(tx_hash).await
+    }
     async fn record(&self, root: B256) -> std::result::Result<Option<Record>, ChainError> {
         self.chain.record(root).await
     }
