@@ -285,7 +285,12 @@ mod tests {
         refused(Act::AcceptPublisher, Roles { pending_publisher: Some(NEXT), ..roles() }, OWNER, "is not the proposed publisher");
         refused(Act::RevokePublisher, Roles { publisher: None, ..roles() }, OWNER, "revoked already");
         refused(Act::RevokePublisher, roles(), PUBLISHER, "is not the registry's owner");
-        refused(Act::ProposePublisher(None), Roles { pending_publisher: Some(NEXT), ..roles() }, NEXT, "not the registry's owner");
+        refused(
+            Act::ProposePublisher(None),
+            Roles { pending_publisher: Some(NEXT), ..roles() },
+            NEXT,
+            "not the registry's owner",
+        );
     }
 
     #[test]

@@ -35,13 +35,10 @@ impl Ledger {
     /// [`super::LedgerError::Moved`] when the nonce was taken meanwhile, or when the database fails.
     pub async fn store_call(&self, lane: LaneId, call: &Call, purpose: &str) -> Result<()> {
         let mut transaction = self.pool().begin().await?;
-        let done = sqlx::query!(
-            "update lanes set next_nonce = $2 + 1 where id = $1 and next_nonce = $2",
-            lane.0,
-            stored(call.nonce)
-        )
-        .execute(&mut *transaction)
-        .await?;
+        let done =
+            sqlx::query!("update lanes set next_nonce = $2 + 1 where id = $1 and next_nonce = $2", lane.0, stored(call.nonce))
+                .execute(&mut *transaction)
+                .await?;
         exactly_one(done.rows_affected(), "next nonce of the lane")?;
         sqlx::query!(
             "insert into calls (lane_id, nonce, tx_hash, raw, purpose) values ($1, $2, $3, $4, $5)",

@@ -171,11 +171,7 @@ impl Ledger {
         .await?;
         rows.into_iter()
             .map(|row| {
-                Ok((
-                    TargetId(row.target_id),
-                    natural(row.batch, "anchors.batch")?,
-                    natural(row.max_fee, "attempts.max_fee")?,
-                ))
+                Ok((TargetId(row.target_id), natural(row.batch, "anchors.batch")?, natural(row.max_fee, "attempts.max_fee")?))
             })
             .collect()
     }

@@ -66,7 +66,9 @@ pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut 
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 let again_in = pause.as_secs_f32();
                 match error {
-                    StepError::Halt(_) | StepError::Funds(_) => tracing::error!(step = name, %error, again_in, "needs an operator"),
+                    StepError::Halt(_) | StepError::Funds(_) => {
+                        tracing::error!(step = name, %error, again_in, "needs an operator")
+                    }
                     StepError::Ledger(ref ledger) if ledger.is_transient() => {
                         tracing::warn!(step = name, %error, again_in, "trying again")
                     }

@@ -40,9 +40,7 @@ impl Key {
             config::Signer::KeyFile(path) => {
                 here(LocalWallet::from_hex(&secret(path)?).with_context(|| format!("key file {}", path.display()))?)
             }
-            config::Signer::Keystore { path, password_file } => {
-                here(LocalWallet::from_keystore(path, &secret(password_file)?)?)
-            }
+            config::Signer::Keystore { path, password_file } => here(LocalWallet::from_keystore(path, &secret(password_file)?)?),
             config::Signer::AwsKms { .. } if cfg!(not(feature = "aws-kms")) => {
                 bail!("signer: this build cannot use AWS KMS; build with `--features aws-kms`")
             }
@@ -90,13 +88,8 @@ mod tests {
         let aws = config::Signer::AwsKms { key_id: "alias/x".into(), region: None };
         assert!(Key::find(&aws).expect_err("refused").to_string().contains("--features aws-kms"));
         let text = |text: &str| text.to_owned();
-        let gcp = config::Signer::GcpKms {
-            project: text("p"),
-            location: text("l"),
-            keyring: text("r"),
-            key: text("k"),
-            version: 1,
-        };
+        let gcp =
+            config::Signer::GcpKms { project: text("p"), location: text("l"), keyring: text("r"), key: text("k"), version: 1 };
         assert!(Key::find(&gcp).expect_err("refused").to_string().contains("--features gcp-kms"));
     }
 

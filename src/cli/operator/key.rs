@@ -89,8 +89,7 @@ impl NewKey {
     /// Opens the key, if one is given.
     pub(super) fn open(self) -> anyhow::Result<Option<LocalWallet>> {
         let Self { new_key_file, new_key_env, new_keystore, new_password_file } = self;
-        let key =
-            Key { key_file: new_key_file, key_env: new_key_env, keystore: new_keystore, password_file: new_password_file };
+        let key = Key { key_file: new_key_file, key_env: new_key_env, keystore: new_keystore, password_file: new_password_file };
         key.is_given().then(|| key.open()).transpose()
     }
 }

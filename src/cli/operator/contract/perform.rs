@@ -50,13 +50,7 @@ pub(super) struct Sending {
 ///
 /// # Errors
 /// When it makes no sense, fails, or is not known to be done.
-pub(super) async fn perform(
-    site: &Site,
-    act: &Act,
-    signer: &dyn Signer,
-    sending: &Sending,
-    out: &mut Out,
-) -> anyhow::Result<()> {
+pub(super) async fn perform(site: &Site, act: &Act, signer: &dyn Signer, sending: &Sending, out: &mut Out) -> anyhow::Result<()> {
     let (evm, from) = (&site.evm, signer.address());
     let registry = evm.target().registry;
     if !sending.dry_run {
@@ -102,10 +96,7 @@ pub(super) async fn perform(
         }))?;
     } else {
         let end = if is_final { "final" } else { "not final yet" };
-        out.line(format_args!(
-            "done         {act}\ntransaction  {}\nblock        {} ({end})",
-            signed.hash, block.number
-        ))?;
+        out.line(format_args!("done         {act}\ntransaction  {}\nblock        {} ({end})", signed.hash, block.number))?;
     }
     Ok(out.flush()?)
 }

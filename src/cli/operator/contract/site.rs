@@ -83,8 +83,7 @@ impl Where {
         let settled: Settled = part(file.as_deref())?;
         let mut fitting = Vec::new();
         for target in settled.targets {
-            let registry: Address =
-                target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
+            let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
             let fits = self.chain_id.is_none_or(|id| id == target.chain_id) && self.registry.is_none_or(|at| at == registry);
             if fits {
                 fitting.push((registry, target));
