@@ -69,8 +69,9 @@ impl Anchoring {
         let signer = Address::from(signer);
         // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
         // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
+        let mut used = 0;
         for look in 1.. {
-            let used = self.chain.nonce(signer).await?;
+            used = self.chain.nonce(signer).await?;
             let wrong = match self.search(anchor, &attempts).await? {
                 Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
                 Found::Reverted(tx) => Some(format!("the transaction {tx} that should anchor batch {number} reverted")),
@@ -97,6 +98,7 @@ impl Anchoring {
         if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
             return Ok(Step::Idle);
         }
+        self.send_calls(signer, used..nonce).await?;
         let overdue = now - newest.signed_at >= self.policy.bump_after;
         let handed = if overdue { Handed::MoreWanted } else { self.hand_over(number, newest).await };
         if handed == Handed::Unpaid {
@@ -133,6 +135,18 @@ impl Anchoring {
             }
         }
         Ok(Step::Idle)
+    }
+
+    /// Sends again what operators' commands stored with nonces in `open`: one may have died before it sent, and nothing
+    /// behind its nonce is mined until then.
+    async fn send_calls(&self, signer: Address, open: std::ops::Range<u64>) -> Result<()> {
+        let calls = self.ledger.calls_from(self.chain.target().chain_id, &signer.into(), open.start).await?;
+        for call in calls.iter().filter(|call| open.contains(&call.nonce)) {
+            let tx = B256::from(call.tx_hash);
+            let sent = self.chain.send(&call.raw).await;
+            tracing::info!(%signer, nonce = call.nonce, %tx, ?sent, "sending an operator's transaction again: anchors wait behind it");
+        }
+        Ok(())
     }
 
     /// Where an anchor without a known place stands now: by its attempts, all of them, and by the registry.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::signers::aws::AwsSigner;
+use alloy::signers::aws::{AwsSigner, AwsSignerError};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_smithy_http_client::Builder;
@@ -34,6 +34,9 @@ pub(super) async fn open(key_id: &str, region: Option<&str>) -> Result<Arc<dyn S
     let client = aws_sdk_kms::Client::new(&settings);
     match AwsSigner::new(client, key_id.to_owned(), None).await {
         Ok(signer) => Ok(Arc::new(Wallet::new(signer))),
+        Err(AwsSignerError::K256(_) | AwsSignerError::Spki(_)) => {
+            Err(SignError::Service(format!("AWS KMS: {key_id} is no key of the kind ECC_SECG_P256K1")))
+        }
         Err(error) => Err(SignError::Service(format!("AWS KMS: {}", causes(&error)))),
     }
 }
@@ -82,8 +85,8 @@ mod tests {
     async fn what_is_wrong_with_a_kept_key_is_told() {
         for (key, because) in [
             ("00000000-0000-0000-0000-000000000000".to_owned(), "00000000-0000-0000-0000-000000000000"),
-            (named("SCEAU_KMS_OTHER_CURVE"), "AWS KMS: "),
-            (named("SCEAU_KMS_SYMMETRIC"), "AWS KMS: "),
+            (named("SCEAU_KMS_OTHER_CURVE"), "is no key of the kind ECC_SECG_P256K1"),
+            (named("SCEAU_KMS_SYMMETRIC"), "is no key of the kind ECC_SECG_P256K1"),
         ] {
             let error = open(&key, Some("eu-west-3")).await.expect_err("refused").to_string();
             assert!(error.contains(because) && error.lines().count() == 1, "{error}");

@@ -1,8 +1,12 @@
 //! The publisher is replaced while batches are sealed.
 
 use sceau::chain::Chain;
+use sceau::chain::administer::{self, Act};
+use sceau::chain::evm::Evm;
+use sceau::chain::signer::LocalWallet;
 use sceau::dev::anvil::Mining;
 use sceau::ledger::anchors::AnchorState;
+use sceau::ledger::calls::Call;
 
 use super::{clean, eager, halted, place, run, until_final};
 use crate::pipeline::kit::{Fault, KEY, Kit, OTHER_KEY, OWNER_KEY};
@@ -28,7 +32,7 @@ async fn a_planned_change_leaves_no_hole() {
     assert_eq!(kit.state(second).await, AnchorState::Sent);
     kit.chain.faults.lock().unwrap().clear();
 
-    let next = sceau::chain::signer::LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
+    let next = LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
     let set = ["contract", "set-publisher", "--publisher", &next];
     let shown = run(&kit, &place, &with(&with(&set, OWNER), &["--dry-run"])).await;
     shown.ends(0);
@@ -107,7 +111,7 @@ async fn an_owner_that_also_publishes_takes_its_nonces_from_the_database() {
     let (first, _) = kit.seal(0, 2).await;
     kit.until(first, AnchorState::Final).await.unwrap();
     let place = place(&kit);
-    let next = sceau::chain::signer::LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
+    let next = LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
     let propose = ["contract", "set-publisher", "--publisher", &next, "--key-env", "FIRST"];
     run(&kit, &place, &propose).await.ends(0);
     let withdraw = ["contract", "set-publisher", "--withdraw", "--key-env", "FIRST"];
@@ -123,6 +127,19 @@ async fn an_owner_that_also_publishes_takes_its_nonces_from_the_database() {
     let (third, _) = kit.seal(2, 2).await;
     kit.until(third, AnchorState::Final).await.unwrap();
     clean(&kit).await;
+    // One that died before it sent, and nobody calls it again: the anchors behind its nonce would wait for ever.
+    let (from, evm) = (kit.wallet.account(), Evm::connect(&kit.anvil.url, kit.chain.target().clone()).unwrap());
+    let (lane, nonce) = kit.ledger.known_lane(31337, &from.into()).await.unwrap().expect("a lane");
+    let act = Act::ProposePublisher(Some(next.parse().unwrap()));
+    let draft = administer::draft(&evm, &act, from, nonce, u128::MAX).await.unwrap();
+    let signed = kit.wallet.sign_eip1559(&draft).await.unwrap();
+    let call = Call { nonce, tx_hash: signed.hash.into(), raw: signed.raw.to_vec() };
+    kit.ledger.store_call(lane, &call, "a test").await.unwrap();
+    let (fourth, _) = kit.seal(3, 2).await;
+    kit.until(fourth, AnchorState::Final).await.unwrap();
+    assert!(act.is_done(&evm.roles().await.unwrap(), from));
+    clean(&kit).await;
+
     sqlx::query("update calls set nonce = nonce + 40").execute(&kit.database.pool).await.unwrap();
     assert!(!super::audited(&kit).await.is_clean(), "a changed row is found");
 }
@@ -132,7 +149,7 @@ async fn nonsense_is_refused_in_one_sentence() {
     let kit = Kit::new(Mining::Instant).await;
     let place = place(&kit);
     let publisher = kit.wallet.account().to_string();
-    let owner = sceau::chain::signer::LocalWallet::from_hex(&OWNER_KEY.into()).unwrap().account().to_string();
+    let owner = LocalWallet::from_hex(&OWNER_KEY.into()).unwrap().account().to_string();
     let zero = format!("0x{}", "00".repeat(20));
     let nobody = format!("0x{}", "11".repeat(20));
     for (arguments, status, says) in [
@@ -167,7 +184,7 @@ async fn nonsense_is_refused_in_one_sentence() {
         run.ends(status).briefly().says(&[says]);
     }
     // Ownership, for real.
-    let next = sceau::chain::signer::LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
+    let next = LocalWallet::from_hex(&OTHER_KEY.into()).unwrap().account().to_string();
     run(&kit, &place, &with(&["contract", "transfer-ownership", "--owner", &next], OWNER)).await.ends(0);
     run(&kit, &place, &["contract", "accept-ownership", "--key-env", "NEXT", "--json"]).await.ends(0);
     let status = run(&kit, &place, &["contract", "status", "--json"]).await;
