@@ -8,7 +8,7 @@ use alloy::primitives::B256;
 
 use super::anchoring::Anchoring;
 use super::{Result, StepError};
-use crate::chain::{Block, ChainError, Heads, final_height};
+use crate::chain::{Block, ChainError, Heads};
 use crate::ledger::finality::FinalBlock;
 use crate::ledger::leases::Lease;
 
@@ -30,7 +30,7 @@ impl Anchoring {
         let caip2 = self.chain.target().caip2();
         // Asked again: block and heads may come from two nodes behind one address.
         let again = self.chain.heads().await?;
-        let claims = |heads: &Heads| final_height(heads, self.policy.depth).is_some_and(|height| height >= known.number);
+        let claims = |heads: &Heads| heads.final_height(self.policy.depth).is_some_and(|height| height >= known.number);
         match found {
             Some(block) if claims(&heads) && claims(&again) => Err(StepError::Halt(format!(
                 "block {} of {caip2} was final as 0x{} and is now {}: the chain took back what was final",

@@ -35,11 +35,11 @@ impl Anchoring {
     }
 
     /// The step, through one endpoint after the other until one brings it to its end.
-    pub(super) async fn look_through(&self, endpoints: &Arc<Endpoints>, lease: &Lease, watch: bool) -> Result<Step> {
+    pub(super) async fn look_through(&self, endpoints: &Arc<Endpoints>, lease: &Lease, watch: bool, money: bool) -> Result<Step> {
         let known = self.ledger.finality(self.target).await?.map(|block| (block.number, B256::from(block.hash)));
         let look = async |view: Arc<View>| {
             let one = Self { chain: view, ..self.clone() };
-            one.look(lease, watch).await
+            one.look(lease, watch, money).await
         };
         let done = through(endpoints, known, look).await;
         note_asides(&self.ledger, &self.lease, endpoints).await;
@@ -80,11 +80,11 @@ async fn through<T, F: Future<Output = Result<T>>>(
                 tracing::debug!(endpoint = index + 1, %error, "a look through this endpoint failed");
                 first.get_or_insert(error);
             }
-            Err(StepError::Halt(why)) => {
-                halted.push((index, why.clone()));
+            Err(error @ (StepError::Halt(_) | StepError::Funds(_))) => {
+                halted.push((index, error.to_string()));
                 // It says more than an endpoint that does not answer.
-                if !matches!(first, Some(StepError::Halt(_))) {
-                    first = Some(StepError::Halt(why));
+                if halted.len() == 1 {
+                    first = Some(error);
                 }
             }
             Err(error) => return Err(error),

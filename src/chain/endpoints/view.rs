@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::Endpoints;
 use super::gather::gather;
 use crate::chain::fees::FeeQuote;
-use crate::chain::{Block, Chain, ChainError, Heads, Inclusion, Record, Sent, Target, final_height};
+use crate::chain::{Block, Chain, ChainError, Heads, Inclusion, Record, Sent, Target};
 
 /// The chain as one endpoint has it, that agreed with others when the view was taken. Every question goes to that
 /// endpoint; transactions go to all that agreed; what is final, `quorum` of them must say.
@@ -67,6 +67,12 @@ impl Chain for View {
     async fn last_number(&self) -> Result<u64, ChainError> {
         self.one().last_number().await
     }
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.one().publisher().await
+    }
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        self.one().paid(tx_hash).await
+    }
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {
         self.one().record(root).await
     }
@@ -108,7 +114,7 @@ impl Chain for View {
 
     /// The height up to which `quorum` of the endpoints that agreed call their chain final.
     fn final_height(&self, heads: &Heads, depth: Option<u64>) -> Option<u64> {
-        let own = |index: usize, seen: &Heads| final_height(if index == self.pinned { heads } else { seen }, depth);
+        let own = |index: usize, seen: &Heads| if index == self.pinned { heads } else { seen }.final_height(depth);
         let mut heights: Vec<u64> = self.members.iter().filter_map(|(index, seen)| own(*index, seen)).collect();
         heights.sort_unstable_by(|a, b| b.cmp(a));
         heights.get(self.endpoints.rules.quorum - 1).copied()
@@ -123,7 +129,7 @@ impl Chain for View {
         let (mut have, mut sure, mut others) = (0, 0, Vec::new());
         for (index, answer) in gather(&who, there, self.endpoints.enough(), rules.timeout).await {
             let seen = self.members.iter().find(|(one, _)| *one == index).map(|(_, heads)| heads);
-            let covers = seen.and_then(|heads| final_height(heads, depth)).is_some_and(|height| height >= block.number);
+            let covers = seen.and_then(|heads| heads.final_height(depth)).is_some_and(|height| height >= block.number);
             match answer {
                 Ok(Some(found)) if found.hash == block.hash => {
                     have += 1;

@@ -96,6 +96,12 @@ impl Chain for Peer {
             None => self.model.last_number().await,
         }
     }
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.model.publisher().await
+    }
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        self.model.paid(tx_hash).await
+    }
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {
         match self.own(|world| world.record(root)) {
             Some(own) => Ok(own),
