@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod history;
+mod judge;
 mod site;
 
 use std::time::{Duration, Instant};
