@@ -16,7 +16,7 @@ pub fn printable(text: &str) -> String {
     for (at, character) in text.chars().enumerate() {
         let plain = if mark(character) {
             marks += 1;
-            base && marks <= MOST_MARKS && covers(Face::Bold, character)
+            base && marks <= MOST_MARKS && drawable(character)
         } else {
             marks = 0;
             base = character.is_alphanumeric();
@@ -24,7 +24,7 @@ pub fn printable(text: &str) -> String {
                 ' ' => at != 0 && at != last,
                 // What an escape looks like is one.
                 '[' => !text.chars().skip(at + 1).take(2).eq("U+".chars()),
-                _ => visible(character) && covers(Face::Bold, character),
+                _ => visible(character) && drawable(character),
             }
         };
         if plain {
@@ -35,6 +35,11 @@ pub fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Whether every face that shows texts of others has it, by itself or from the mono face.
+fn drawable(character: char) -> bool {
+    [Face::Regular, Face::Italic, Face::Bold].into_iter().all(|face| covers(face, character))
 }
 
 /// Blocks of characters that show themselves and run from left to right. A list of what is allowed, so that nothing
@@ -103,7 +108,7 @@ mod tests {
         fn every_text_can_be_drawn_and_read_back(text in prop_oneof![any::<String>(), "[a-zé\\[\\]U+0-9 \u{300}-\u{310}\u{2000}-\u{2070}]{0,20}"]) {
             let shown = printable(&text);
             prop_assert_eq!(read(&shown), text);
-            for face in [Face::Regular, Face::Italic, Face::Bold, Face::Mono] {
+            for face in [Face::Regular, Face::Italic, Face::Bold] {
                 for part in shape(&shown, face, 0.0).parts {
                     prop_assert!(part.glyphs.iter().all(|glyph| glyph.glyph_id.to_u32() != 0), "{shown:?} in {face:?}");
                 }
@@ -115,7 +120,7 @@ mod tests {
     fn every_character_that_is_shown_has_a_glyph() {
         for character in ('\0'..='\u{ffff}').filter(|character| super::visible(*character)) {
             let shown = printable(&format!("a{character}a"));
-            for face in [Face::Regular, Face::Italic, Face::Bold, Face::Mono] {
+            for face in [Face::Regular, Face::Italic, Face::Bold] {
                 let glyphs: Vec<_> = shape(&shown, face, 0.0).parts.into_iter().flat_map(|part| part.glyphs).collect();
                 assert!(glyphs.iter().all(|glyph| glyph.glyph_id.to_u32() != 0), "U+{:04X} in {face:?}", u32::from(character));
             }

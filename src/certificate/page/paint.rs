@@ -7,7 +7,9 @@ use krilla::configure::{Accessibility, Archival, ConfigurationBuilder};
 use krilla::embed::{AssociationKind, EmbeddedFile, MimeType};
 use krilla::geom::{Point, Transform};
 use krilla::metadata::{DateTime, Metadata};
+use krilla::destination::XyzDestination;
 use krilla::num::NormalizedF32;
+use krilla::outline::{Outline, OutlineNode};
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, FillRule, Stroke};
 use krilla::surface::Surface;
@@ -69,7 +71,8 @@ pub fn pdf(sheet: Sheet, about: About, attachment: Option<Attachment>) -> Result
             .document_id(about.id),
     );
     let mut marks: Vec<Vec<Identifier>> = sheet.nodes.iter().map(|_| Vec::new()).collect();
-    for ops in &sheet.pages {
+    let mut outline = Outline::new();
+    for (number, ops) in sheet.pages.iter().enumerate() {
         let settings = PageSettings::from_wh(WIDTH, HEIGHT).ok_or("the size of a page")?;
         let mut page = document.start_page_with(settings);
         let mut surface = page.surface();
@@ -85,12 +88,19 @@ pub fn pdf(sheet: Sheet, about: About, attachment: Option<Attachment>) -> Result
             }
             surface.end_tagged();
             if let Some(NodeId(at)) = node {
+                if let (Role::Heading(_, title), true, Shape::Text { y, size, .. }) =
+                    (&sheet.nodes[at].role, marks[at].is_empty(), &group[0].shape)
+                {
+                    let place = XyzDestination::new(number, Point::from_xy(0.0, (y - 2.0 * size).max(0.0)));
+                    outline.push_child(OutlineNode::new(title.clone(), place));
+                }
                 marks[at].push(identifier);
             }
         }
         surface.finish();
         page.finish();
     }
+    document.set_outline(outline);
     document.set_tag_tree(tree(&sheet, marks, about.language));
     if let Some(attachment) = attachment {
         let file = EmbeddedFile {
