@@ -2,7 +2,7 @@
 
 use crate::certificate::page::font::{Face, lines};
 use crate::certificate::page::ornament;
-use crate::certificate::page::sheet::{GREY, HAIR, INK, NAVY, NodeId, Role, Sheet, Style, WIDTH};
+use crate::certificate::page::sheet::{Color, GREY, HAIR, INK, NAVY, NodeId, Role, Sheet, Style, WIDTH};
 
 /// Left and right margin.
 pub const MARGIN: f32 = 64.0;
@@ -25,6 +25,7 @@ pub const STRONG: Style = Style::new(Face::Bold, 10.6, INK);
 pub const HASH: Style = Style::new(Face::Mono, 8.35, INK);
 /// Remarks.
 pub const REMARK: Style = Style::new(Face::Italic, 9.4, GREY);
+const SHADE: Color = Color(0xf3, 0xf4, 0xf7);
 const LABEL: Style = Style::new(Face::Italic, 10.2, GREY);
 
 /// A sheet and the place where the next line goes.
@@ -61,7 +62,7 @@ impl Flow {
         }
     }
 
-    /// Sets `text` in lines of `width` from `x`, and answers nothing: the place moves down.
+    /// Sets `text` in lines of `width` from `x`.
     fn set(&mut self, node: NodeId, x: f32, width: f32, style: Style, text: &str, justified: bool) {
         let leading = style.size * 1.32;
         let lines = lines(text, style.face, style.size, width);
@@ -75,7 +76,8 @@ impl Flow {
                 let hanging = style.run(" ").width();
                 let open = width - (run.width() - hanging) * style.size;
                 let spaces = run.spaces().saturating_sub(1);
-                if spaces > 0 && open > 0.0 {
+                // A line that lacks much stays ragged: holes are worse.
+                if spaces > 0 && open > 0.0 && open < 0.3 * style.size * spaces as f32 {
                     run.stretch(open / style.size / spaces as f32);
                 }
             }
@@ -143,7 +145,7 @@ impl Flow {
         let node = self.sheet.node(Role::Row, Some(table));
         let label = self.sheet.node(Role::Label, Some(node));
         let value = self.sheet.node(Role::Value, Some(node));
-        self.y += 2.4;
+        self.y += 3.0;
         let start = self.y;
         self.set(label, MARGIN, LABELS - 8.0, LABEL, &row.label, false);
         let under = std::mem::replace(&mut self.y, start);
@@ -160,7 +162,7 @@ impl Flow {
                 self.set(value, x, width, REMARK, remark, false);
             }
         }
-        self.y = self.y.max(under) + 2.0;
+        self.y = self.y.max(under) + 2.6;
         ornament::rule(&mut self.sheet, MARGIN, self.y, MEASURE, HAIR, 0.3);
     }
 
@@ -203,7 +205,7 @@ impl Flow {
         self.need(height + 8.0);
         let node = self.sheet.node(Role::Paragraph, None);
         self.y += 2.0;
-        ornament::block(&mut self.sheet, MARGIN, self.y, MEASURE, height, crate::certificate::page::sheet::Color(0xf3, 0xf4, 0xf7));
+        ornament::block(&mut self.sheet, MARGIN, self.y, MEASURE, height, SHADE);
         for (at, line) in lines.iter().enumerate() {
             self.sheet.text(Some(node), MARGIN + 9.0, self.y + 14.0 + at as f32 * 11.2, style, &format!("{line} "));
         }

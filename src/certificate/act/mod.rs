@@ -52,7 +52,7 @@ fn head(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) -> Option
         y += 13.0;
     }
     let radius = side / 2.0 - 3.0;
-    ornament::seal(&mut flow.sheet, MARGIN + side / 2.0 - 2.0, top + side / 2.0, radius, certificate.digest.as_bytes(), done);
+    ornament::seal(&mut flow.sheet, MARGIN + side / 2.0 - 2.0, top + side / 2.0, radius, certificate.digest.as_bytes(), done && !certificate.is_test());
     let x = WIDTH - MARGIN - side;
     let figure = flow.sheet.node(Role::Figure(fill(words.code_alt, &[("url", certificate.verify_url)])), None);
     ornament::code(&mut flow.sheet, figure, x + 4.0, top - 2.0, side, certificate.verify_url)?;
@@ -77,7 +77,8 @@ fn standing(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     if let Some(anchor) = certificate.proof() {
         let (number, time) = (words.number(anchor.block_number), words.second(anchor.block_time));
         let chain = facts::chain_name(anchor.chain.id(), words);
-        let text = fill(words.statement, &[("number", &number), ("time", &time), ("chain", &chain)]);
+        let statement = if certificate.is_test() { words.test_statement } else { words.statement };
+        let text = fill(statement, &[("number", &number), ("time", &time), ("chain", &chain)]);
         flow.y += 4.0;
         flow.paragraph(Style::new(Face::Regular, 12.2, INK), &text, 2.0);
         return;
@@ -111,7 +112,8 @@ fn band(flow: &mut Flow, color: Color, text: &str) {
 fn meaning(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     let sections = &words.sections;
     if let Some(anchor) = certificate.proof() {
-        flow.article(sections.scope, 120.0);
+        // Both articles together, on a page of their own if need be.
+        flow.article(sections.scope, 330.0);
         flow.columns([(sections.proven, "+", words.proven), (sections.not_proven, "–", words.not_proven)]);
         flow.article(sections.check, 90.0);
         let (before, after) = words.check.split_at(1);

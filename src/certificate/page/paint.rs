@@ -117,7 +117,20 @@ pub fn pdf(sheet: Sheet, about: About, attachment: Option<Attachment>) -> Result
         };
         document.embed_file(file).ok_or("the attachment's name is taken")?;
     }
-    document.finish().map_err(|error| format!("{error:?}"))
+    let mut bytes = document.finish().map_err(|error| format!("{error:?}"))?;
+    unsuspected(&mut bytes);
+    Ok(bytes)
+}
+
+/// Blanks out `/Suspects false` in the catalog: it is the default (ISO 32000-1 table 321), and poppler up to 22.12 reports
+/// it as a syntax error. The length stays, so no offset changes. The catalog stands behind all streams, whose content is
+/// not ours to touch.
+fn unsuspected(bytes: &mut [u8]) {
+    const WORDS: &[u8] = b"/Marked true/Suspects false";
+    let streams = bytes.windows(9).rposition(|window| window == b"endstream").unwrap_or_default();
+    if let Some(at) = bytes[streams..].windows(WORDS.len()).position(|window| window == WORDS) {
+        bytes[streams + at + 12..][..15].fill(b' ');
+    }
 }
 
 fn paint(surface: &mut Surface<'_>, shape: &Shape) {

@@ -30,6 +30,7 @@ pub(super) const WORDS: Words = Words {
     ],
     as_of: "Status as found on {time}.",
     statement: "It is proven that the document named below by its digest existed, in its exact state, before block no. {number} of {chain} was made, which is dated {time}.",
+    test_statement: "As a trial only: the document named below by its digest has been anchored in block no. {number} of {chain}, dated {time}.",
     sections: Sections {
         document: "The document",
         deposit: "The deposit",

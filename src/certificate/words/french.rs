@@ -33,6 +33,7 @@ pub(super) const WORDS: Words = Words {
     ],
     as_of: "État constaté le {time}.",
     statement: "Il est prouvé que le document désigné ci-après par son empreinte existait, dans son état exact, avant la formation du bloc n° {number} de {chain}, daté du {time}.",
+    test_statement: "À titre d’essai seulement : le document désigné ci-après par son empreinte a été ancré dans le bloc n° {number} de {chain}, daté du {time}.",
     sections: Sections {
         document: "Le document",
         deposit: "Le dépôt",

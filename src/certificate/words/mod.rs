@@ -34,6 +34,8 @@ pub struct Words {
     pub as_of: &'static str,
     /// What is proven; `{time}`, `{number}`, `{chain}`.
     pub statement: &'static str,
+    /// The same on a test network.
+    pub test_statement: &'static str,
     /// Headings of the sections.
     pub sections: Sections,
     /// Labels of the rows.
