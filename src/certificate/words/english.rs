@@ -103,7 +103,7 @@ pub(super) const WORDS: Words = Words {
     months: [
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
     ],
-    moment: "{day}\u{a0}{month}\u{a0}{year}\u{a0}at\u{a0}{clock}\u{a0}UTC",
+    moment: "{day}\u{a0}{month}\u{a0}{year} at {clock}\u{a0}UTC",
     first: "1",
     thousands: ',',
 };

@@ -106,7 +106,7 @@ pub(super) const WORDS: Words = Words {
     months: [
         "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
     ],
-    moment: "{day}\u{a0}{month}\u{a0}{year}\u{a0}à\u{a0}{clock}\u{a0}UTC",
+    moment: "{day}\u{a0}{month}\u{a0}{year} à {clock}\u{a0}UTC",
     first: "1er",
     thousands: '\u{202f}',
 };
