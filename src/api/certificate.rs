@@ -1,9 +1,9 @@
 //! Certificates over HTTP: what the ledger knows of a proof, rendered, with the headers that go with it.
 
+use axum::http::StatusCode;
 use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderMap, VARY,
 };
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;

@@ -125,7 +125,8 @@ impl<'a> Certificate<'a> {
         let bad = |character: char| {
             character.is_control() || "/\\:*?\"<>|".contains(character) || name::printable(&character.to_string()).len() > 6
         };
-        let name: String = name.chars().map(|character| if bad(character) && character != ' ' { '_' } else { character }).collect();
+        let name: String =
+            name.chars().map(|character| if bad(character) && character != ' ' { '_' } else { character }).collect();
         let stem: String = name.trim_matches(['.', ' ']).chars().take(80).collect();
         format!("{kind}-{stem}.pdf")
     }
@@ -140,7 +141,8 @@ pub fn render(certificate: &Certificate<'_>) -> Result<Vec<u8>, CertificateError
     let receipt = certificate.receipt();
     let header = receipt.map(|receipt| BatchHeader::parse(&receipt.batch.header)).transpose();
     let header = header.map_err(|failure| CertificateError(failure.to_string()))?;
-    let sheet = act::compose(certificate, words, header.as_ref()).ok_or_else(|| CertificateError("the QR code is too long".into()))?;
+    let sheet =
+        act::compose(certificate, words, header.as_ref()).ok_or_else(|| CertificateError("the QR code is too long".into()))?;
     let digest = certificate.digest.to_string();
     let proven = certificate.proof().and_then(|anchor| i64::try_from(anchor.block_time).ok());
     let proven = proven.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
@@ -151,11 +153,8 @@ pub fn render(certificate: &Certificate<'_>) -> Result<Vec<u8>, CertificateError
         dated: proven.unwrap_or(certificate.received_at),
         id: format!("sceau-certificate/1 {} {digest}", certificate.language.tag()),
     };
-    let attachment = receipt.map(|receipt| Attachment {
-        name: RECEIPT_NAME,
-        description: "sceau-receipt/1",
-        bytes: receipt.to_bytes(),
-    });
+    let attachment =
+        receipt.map(|receipt| Attachment { name: RECEIPT_NAME, description: "sceau-receipt/1", bytes: receipt.to_bytes() });
     pdf(sheet, about, attachment).map_err(CertificateError)
 }
 

@@ -68,7 +68,14 @@ mod tests {
 
     #[test]
     fn names_are_shown_as_they_are_or_told() {
-        for same in ["Contrat de prêt n° 12 — état « définitif ».pdf", "Œuvre d’été.pdf", "Договор.pdf", "Σύμβαση.pdf", "e\u{301}té.pdf", "a [b] c"] {
+        for same in [
+            "Contrat de prêt n° 12 — état « définitif ».pdf",
+            "Œuvre d’été.pdf",
+            "Договор.pdf",
+            "Σύμβαση.pdf",
+            "e\u{301}té.pdf",
+            "a [b] c",
+        ] {
             assert_eq!(printable(same), same);
         }
         for (given, shown) in [

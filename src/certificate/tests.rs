@@ -22,13 +22,19 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let on = |receipt: &Receipt, ids: &[u64], finals: usize| {
         let mut receipt = receipt.clone();
         let anchor = receipt.anchors[0].clone();
-        receipt.anchors = ids.iter().enumerate().map(|(at, id)| {
-            let mut anchor = anchor.clone();
-            anchor.chain = chain(*id);
-            anchor.block_number = 23_456_789 + at as u64;
-            if at >= finals { anchor.evidence = None; }
-            anchor
-        }).collect();
+        receipt.anchors = ids
+            .iter()
+            .enumerate()
+            .map(|(at, id)| {
+                let mut anchor = anchor.clone();
+                anchor.chain = chain(*id);
+                anchor.block_number = 23_456_789 + at as u64;
+                if at >= finals {
+                    anchor.evidence = None;
+                }
+                anchor
+            })
+            .collect();
         receipt
     };
     let final_one = on(&receipt, &[1], 1);
@@ -37,7 +43,12 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let anchored = on(&receipt, &[1], 0);
     let sealed = on(&receipt, &[], 0);
     let decisions = [
-        Decision { validator: "Maître Élodie Lefèvre-Nguyen", approved: true, comment: Some("Conforme à la minute, contrôlé page par page."), at: datetime!(2026-11-22 06:12:00 UTC) },
+        Decision {
+            validator: "Maître Élodie Lefèvre-Nguyen",
+            approved: true,
+            comment: Some("Conforme à la minute, contrôlé page par page."),
+            at: datetime!(2026-11-22 06:12:00 UTC),
+        },
         Decision { validator: "Ștefan Ångström", approved: true, comment: None, at: datetime!(2026-11-22 06:15:09 UTC) },
     ];
     for language in Language::ALL {
@@ -62,7 +73,15 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         add("many", Certificate { stage: Stage::Sealed(&many), file_name: Some(LONG), decisions: &decisions, ..base });
         add("test", Certificate { stage: Stage::Sealed(&test), chains: &[31_337], decisions: &decisions, ..base });
         add("anchored", Certificate { stage: Stage::Sealed(&anchored), reference: None, ..base });
-        add("sealed", Certificate { stage: Stage::Sealed(&sealed), chains: &[11_155_111], file_name: Some("facture\u{202e}fdp.exe 契約.pdf"), ..base });
+        add(
+            "sealed",
+            Certificate {
+                stage: Stage::Sealed(&sealed),
+                chains: &[11_155_111],
+                file_name: Some("facture\u{202e}fdp.exe 契約.pdf"),
+                ..base
+            },
+        );
         add("pending", Certificate { stage: Stage::Pending(42), file_name: None, ..base });
         add("awaiting", Certificate { stage: Stage::AwaitingValidation, ..base });
         add("refused", Certificate { stage: Stage::Refused, decisions: &decisions[..1], ..base });

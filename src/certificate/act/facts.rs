@@ -27,9 +27,9 @@ pub fn chain_name(id: u64, words: &Words) -> String {
 pub fn document(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     let labels = &words.labels;
     flow.article(words.sections.document, 40.0);
-    let name = certificate.file_name.map_or_else(|| row(labels.name, words.unnamed, super::REMARK), |name| {
-        row(labels.name, printable(name), STRONG)
-    });
+    let name = certificate
+        .file_name
+        .map_or_else(|| row(labels.name, words.unnamed, super::REMARK), |name| row(labels.name, printable(name), STRONG));
     let mut rows = vec![name];
     if let Some(reference) = certificate.reference {
         rows.push(row(labels.reference, printable(reference), VALUE));

@@ -138,8 +138,10 @@ impl Flow {
 
     fn row(&mut self, table: NodeId, row: &Row<'_>) {
         let (x, width) = (MARGIN + LABELS, MEASURE - LABELS);
-        let tall = |text: &str, style: Style, width: f32| lines(text, style.face, style.size, width).len() as f32 * style.size * 1.32;
-        let value_height = tall(&row.value, row.style, width) + row.remark.as_deref().map_or(0.0, |text| tall(text, REMARK, width));
+        let tall =
+            |text: &str, style: Style, width: f32| lines(text, style.face, style.size, width).len() as f32 * style.size * 1.32;
+        let value_height =
+            tall(&row.value, row.style, width) + row.remark.as_deref().map_or(0.0, |text| tall(text, REMARK, width));
         // A row stays together, so that label and value start side by side.
         self.need(value_height.max(tall(&row.label, LABEL, LABELS - 8.0)) + 6.0);
         let node = self.sheet.node(Role::Row, Some(table));

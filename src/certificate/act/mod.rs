@@ -52,7 +52,14 @@ fn head(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) -> Option
         y += 13.0;
     }
     let radius = side / 2.0 - 3.0;
-    ornament::seal(&mut flow.sheet, MARGIN + side / 2.0 - 2.0, top + side / 2.0, radius, certificate.digest.as_bytes(), done && !certificate.is_test());
+    ornament::seal(
+        &mut flow.sheet,
+        MARGIN + side / 2.0 - 2.0,
+        top + side / 2.0,
+        radius,
+        certificate.digest.as_bytes(),
+        done && !certificate.is_test(),
+    );
     let x = WIDTH - MARGIN - side;
     let figure = flow.sheet.node(Role::Figure(fill(words.code_alt, &[("url", certificate.verify_url)])), None);
     ornament::code(&mut flow.sheet, figure, x + 4.0, top - 2.0, side, certificate.verify_url)?;

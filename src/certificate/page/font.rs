@@ -125,7 +125,11 @@ fn shape_part(text: &str, face: Face, tracking: f32) -> Part {
     buffer.guess_segment_properties();
     buffer.set_direction(Direction::LeftToRight);
     // Letters that are spread out do not touch, so they form no ligatures.
-    let features = if tracking > 0.0 { vec![rustybuzz::Feature::new(rustybuzz::ttf_parser::Tag::from_bytes(b"liga"), 0, ..)] } else { vec![] };
+    let features = if tracking > 0.0 {
+        vec![rustybuzz::Feature::new(rustybuzz::ttf_parser::Tag::from_bytes(b"liga"), 0, ..)]
+    } else {
+        vec![]
+    };
     let shaped = rustybuzz::shape(shaper, &features, buffer);
     let (infos, positions) = (shaped.glyph_infos(), shaped.glyph_positions());
     let mut width = 0.0;

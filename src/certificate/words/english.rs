@@ -4,7 +4,10 @@ use super::{Labels, Sections, Words};
 
 pub(super) const WORDS: Words = Words {
     titles: ["CERTIFICATE OF EXISTENCE", "PROVISIONAL STATEMENT"],
-    subtitles: ["Proof that a document existed, anchored in a blockchain", "Document deposited; proof of existence not yet complete"],
+    subtitles: [
+        "Proof that a document existed, anchored in a blockchain",
+        "Document deposited; proof of existence not yet complete",
+    ],
     captions: ["Seal", "Verification"],
     test: [
         "TEST NETWORK — PROVES NOTHING",
@@ -101,7 +104,18 @@ pub(super) const WORDS: Words = Words {
     file: ["certificate", "provisional-statement"],
     files: ["DOCUMENT", "CERTIFICATE.pdf"],
     months: [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ],
     moment: "{day}\u{a0}{month}\u{a0}{year} at {clock}\u{a0}UTC",
     first: "1",
