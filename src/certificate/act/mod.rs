@@ -39,7 +39,7 @@ fn head(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) -> Option
     let (middle, width) = (WIDTH / 2.0, MEASURE - 2.0 * side - 16.0);
     let mut y = top + 26.0;
     for line in broken(words.titles[which]) {
-        let mut style = Style::new(Face::Bold, 21.0, NAVY).tracked(0.05);
+        let mut style = Style::new(Face::Bold, 21.0, NAVY).tracked(0.045);
         style.size *= (width / (style.run(line).width() * style.size)).min(1.0);
         flow.sheet.centred(Some(title), middle, y, style, &format!("{line} "));
         y += 25.0;
@@ -161,7 +161,7 @@ fn foot(sheet: &mut Sheet, certificate: &Certificate<'_>, words: &Words) {
         let x = WIDTH - MARGIN - run.width() * style.size;
         sheet.line(None, x, y, style, run);
         if certificate.is_test() {
-            sheet.centred(None, WIDTH / 2.0, y + 12.0, Style::new(Face::Bold, 7.6, RED).tracked(0.08), words.test[0]);
+            sheet.centred(None, WIDTH / 2.0, y + 12.0, Style::new(Face::Bold, 7.6, RED).tracked(0.045), words.test[0]);
         }
     }
 }

@@ -140,7 +140,11 @@ fn shape_part(text: &str, face: Face, tracking: f32) -> Part {
         .map(|(at, (info, position))| {
             let start = info.cluster as usize;
             let end = infos[at..].iter().map(|next| next.cluster as usize).find(|next| *next != start).unwrap_or(text.len());
-            let advance = position.x_advance as f32 / em + tracking;
+            // Between letters that are spread out, kerning only closes: a gap more and readers of the text see two words.
+            let nominal = shaper.glyph_hor_advance(rustybuzz::ttf_parser::GlyphId(info.glyph_id as u16)).map(f32::from);
+            let kerned = position.x_advance as f32;
+            let kerned = if tracking > 0.0 { kerned.min(nominal.unwrap_or(kerned)) } else { kerned };
+            let advance = kerned / em + tracking;
             width += advance;
             KrillaGlyph::new(
                 GlyphId::new(info.glyph_id),

@@ -135,7 +135,7 @@ pub fn band(sheet: &mut Sheet, node: NodeId, y: f32, height: f32, color: Color, 
     let (x, width) = (64.0, WIDTH - 128.0);
     block(sheet, x, y, width, height, color);
     rectangle(sheet, x + 2.2, y + 2.2, width - 4.4, height - 4.4, PAPER, 0.4);
-    let mut style = Style::new(Face::Bold, height * 0.46, PAPER).tracked(0.07);
+    let mut style = Style::new(Face::Bold, height * 0.46, PAPER).tracked(0.045);
     let wide = style.run(text).width() * style.size;
     style.size *= ((width - 24.0) / wide).min(1.0);
     sheet.centred(Some(node), WIDTH / 2.0, y + height / 2.0 + style.size * 0.33, style, text);
