@@ -115,20 +115,14 @@ impl<'a> Certificate<'a> {
         anchors.iter().all(|anchor| chain::is_test(anchor.chain.id()))
     }
 
-    /// A name for the file, from the document's where it has one. Printable, without what a path could be made of.
+    /// A name for the file, from the document's where it has one.
     #[must_use]
     pub fn file_name(&self) -> String {
         let words = words::of(self.language);
         let kind = words.file[usize::from(!self.is_final())];
         let digest = self.digest.to_string();
-        let Some(name) = self.file_name else { return format!("{kind}-{}.pdf", &digest[..16]) };
-        let bad = |character: char| {
-            character.is_control() || "/\\:*?\"<>|".contains(character) || name::printable(&character.to_string()).len() > 6
-        };
-        let name: String =
-            name.chars().map(|character| if bad(character) && character != ' ' { '_' } else { character }).collect();
-        let stem: String = name.trim_matches(['.', ' ']).chars().take(80).collect();
-        format!("{kind}-{stem}.pdf")
+        let stem = self.file_name.map(name::file_stem).filter(|stem| !stem.is_empty());
+        format!("{kind}-{}.pdf", stem.as_deref().unwrap_or(&digest[..16]))
     }
 }
 

@@ -37,6 +37,28 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// Letters of a document's name that a certificate's file name takes over.
+const MOST_LETTERS: usize = 80;
+
+/// `text` as a part of a file name, in whatever script: without what paths are made of, without controls, and without what
+/// hides or turns the direction of writing. No dots or spaces at the ends.
+#[must_use]
+pub fn file_stem(text: &str) -> String {
+    let plain = |character: char| !(character.is_control() || "/\\:*?\"<>|".contains(character) || hidden(character));
+    let kept: String = text.chars().map(|character| if plain(character) { character } else { '_' }).collect();
+    let kept: String = kept.trim_matches(['.', ' ']).chars().take(MOST_LETTERS).collect();
+    kept.trim_end_matches(['.', ' ']).into()
+}
+
+/// Format characters, unusual spaces, private use, tags and noncharacters.
+fn hidden(character: char) -> bool {
+    matches!(character,
+        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}'
+        | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}' | '\u{e0000}'..='\u{10ffff}')
+}
+
 /// Whether every face that shows texts of others has it, by itself or from the mono face.
 fn drawable(character: char) -> bool {
     [Face::Regular, Face::Italic, Face::Bold].into_iter().all(|face| covers(face, character))
@@ -62,7 +84,7 @@ fn visible(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{file_stem, printable};
     use crate::certificate::page::font::{Face, shape};
     use proptest::prelude::*;
 
@@ -92,6 +114,21 @@ mod tests {
         ] {
             assert_eq!(printable(given), shown);
         }
+    }
+
+    #[test]
+    fn file_names_keep_every_script_and_no_path() {
+        for (given, kept) in [
+            ("État « définitif ».pdf", "État « définitif ».pdf"),
+            ("契約 חוזה.pdf", "契約 חוזה.pdf"),
+            ("../../etc/passwd", "_.._etc_passwd"),
+            ("C:\\a\"b", "C__a_b"),
+            ("a\r\nb\u{202e}c\u{200b}d", "a__b_c_d"),
+            (" . ", ""),
+        ] {
+            assert_eq!(file_stem(given), kept);
+        }
+        assert_eq!(file_stem(&"é".repeat(255)).chars().count(), 80);
     }
 
     fn read(shown: &str) -> String {
