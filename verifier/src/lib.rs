@@ -13,7 +13,7 @@ pub mod receipt;
 
 mod hex;
 
-pub use batch::{digest, entry, header, utc};
+pub use batch::{decision, digest, entry, header, utc};
 #[cfg(feature = "rpc")]
 pub use check::rpc;
 pub use check::{verdict, verify};
