@@ -41,6 +41,7 @@ pub async fn assemble(ledger: &Ledger, proof: &Proof) -> Result<Option<Assembled
         tree: TreePosition { size: batch.size, root: Digest::from(batch.root), path },
         batch: BatchPart { number: batch.number, header: batch.header, path: header_path },
         anchors: parts,
+        decisions: Vec::new(),
     };
     verify::check_structure(&receipt)
         .map_err(|failure| damaged(batch.number, &format!("the receipt of {} would not verify: {failure}", proof.digest)))?;
