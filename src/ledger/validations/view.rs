@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::accounts::AccountId;
 use super::super::intake::Detail;
 use super::super::{Ledger, LedgerError, Result, fixed};
-use super::{Decision, State, Validation, choice, few};
+use super::{Decision, State, Validation, Waiting, choice, few};
 
 /// A row of `validations` with its owner's name.
 pub(super) struct Row {
@@ -63,6 +63,51 @@ impl Ledger {
         .fetch_optional(self.pool())
         .await?;
         Ok(self.whole(row.into_iter().collect()).await?.pop())
+    }
+
+    /// The approvals that made the account's proof of `digest` one, in order of time; none when nobody was asked.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn approvals_of(&self, account: AccountId, digest: &Digest) -> Result<Vec<Decision>> {
+        let validation = self.validation_of(account, digest).await?.filter(|validation| validation.state == State::Accepted);
+        Ok(validation.map(|validation| validation.decisions).unwrap_or_default())
+    }
+
+    /// Which of these digests of the account wait for validators or were refused, and how they stand.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn held(&self, account: AccountId, digests: &[Digest]) -> Result<HashMap<Digest, Waiting>> {
+        let digests: Vec<&[u8]> = digests.iter().map(AsRef::as_ref).collect();
+        let rows = sqlx::query!(
+            r#"select distinct on (w.digest) w.id, w.digest, w.salt, w.state, w.approvals_needed, w.received_at,
+                 (select count(*) from decisions d where d.validation_id = w.id and d.decision = 'approved') as "approvals!"
+               from validations w
+               where w.account_id = $1 and w.digest = any($2) and w.state <> 'accepted'
+                 and not exists (select from proofs p where p.account_id = w.account_id and p.digest = w.digest)
+               order by w.digest, w.round desc"#,
+            account.0,
+            &digests as _
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let digest = fixed::<32>(&row.digest, "validations.digest")?.into();
+                let waiting = Waiting {
+                    id: row.id,
+                    digest,
+                    salt: fixed::<16>(&row.salt, "validations.salt")?.into(),
+                    state: State::parse(&row.state)?,
+                    approvals: few(row.approvals)?,
+                    approvals_needed: few(row.approvals_needed.into())?,
+                    received_at: row.received_at,
+                    fresh: false,
+                };
+                Ok((digest, waiting))
+            })
+            .collect()
     }
 
     /// What waits for this validator: undecided by it, of accounts it decides for; by id, behind `after`.
