@@ -13,3 +13,4 @@ mod model;
 mod pipeline;
 mod simulation;
 mod support;
+mod validations;

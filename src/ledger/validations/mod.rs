@@ -4,6 +4,7 @@
 //! refusal ends the round. Each decision is a statement whose digest enters the pool with it, in the same transaction,
 //! as a proof of the document's owner.
 
+pub mod audit;
 mod decide;
 pub mod members;
 mod view;
