@@ -11,6 +11,7 @@ mod local_stack;
 mod main_job;
 mod model;
 mod pipeline;
+mod publisher;
 mod simulation;
 mod support;
 mod validations;
