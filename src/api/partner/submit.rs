@@ -59,7 +59,7 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
     caller.need(Scope::ProofsWrite)?;
     let items = read(&body)?;
     let asked = in_time(&api, ask(&api, caller.account, &items)).await?;
-    let accepted = in_time(&api, accept(&api, caller.account, items)).await?;
+    let accepted = in_time(&api, accept(&api, caller.account, items, &body)).await?;
     let outcomes: Vec<Outcome> = merge(asked, accepted);
     // A batch that takes new proofs is not sealed: only older ones need a look.
     let mut older: Vec<u64> = outcomes.iter().filter_map(Outcome::older).collect();
@@ -139,23 +139,31 @@ async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usi
 }
 
 /// Accepts the others; one that waits, or was refused, is answered as it stands.
-async fn accept(api: &State, account: AccountId, items: Vec<Read>) -> Result<Vec<(usize, Outcome)>> {
-    let mut rest: Vec<(usize, Read)> = items.into_iter().enumerate().filter(|(_, item)| !item.validation).collect();
-    let mut outcomes = Vec::with_capacity(rest.len());
-    // Twice at most, unless digests begin to wait at this very moment.
+async fn accept(api: &State, account: AccountId, items: Vec<Read>, body: &JsonBytes) -> Result<Vec<(usize, Outcome)>> {
+    let mut items = Some(items);
+    let mut held: HashMap<Digest, Waiting> = HashMap::new();
+    // Twice at most, unless digests begin to wait at this very moment. What is held is seldom there, so the items are
+    // handed over for good, and read again when they are needed again.
     for _ in 0..4 {
-        let submission = |(_, item): &(usize, Read)| Submission { account, digest: item.digest, detail: item.detail.clone() };
-        match api.intake.accept(rest.iter().map(submission).collect()).await {
+        let (mut places, mut rest, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, item) in items.take().map_or_else(|| read(body), Ok)?.into_iter().enumerate() {
+            match held.get(&item.digest) {
+                _ if item.validation => {}
+                Some(waiting) => outcomes.push((at, Outcome::Waiting(*waiting))),
+                None => {
+                    places.push(at);
+                    rest.push(Submission { account, digest: item.digest, detail: item.detail });
+                }
+            }
+        }
+        match api.intake.accept(rest).await {
             Ok(accepted) => {
-                outcomes.extend(rest.iter().map(|(at, _)| *at).zip(accepted.into_iter().map(Outcome::Accepted)));
+                outcomes.extend(places.into_iter().zip(accepted.into_iter().map(Outcome::Accepted)));
                 return Ok(outcomes);
             }
             Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Held) => {
-                let digests: Vec<Digest> = rest.iter().map(|(_, item)| item.digest).collect();
-                let held = api.ledger.held(account, &digests).await?;
-                let known = |(at, item): &(usize, Read)| Some((*at, Outcome::Waiting(*held.get(&item.digest)?)));
-                outcomes.extend(rest.iter().filter_map(known));
-                rest.retain(|(_, item)| !held.contains_key(&item.digest));
+                let direct = read(body)?.into_iter().filter(|item| !item.validation);
+                held = api.ledger.held(account, &direct.map(|item| item.digest).collect::<Vec<_>>()).await?;
             }
             Err(error) => return Err(error.into()),
         }
