@@ -16,3 +16,4 @@ mod pipeline;
 mod publisher;
 mod simulation;
 mod support;
+mod validations;
