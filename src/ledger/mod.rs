@@ -11,6 +11,7 @@ pub mod batches;
 pub mod entries;
 pub mod finality;
 pub mod intake;
+pub mod kagesecur;
 pub mod leases;
 pub mod proofs;
 pub mod status;

@@ -110,7 +110,8 @@ pub fn read(raw: &RawValue) -> Result<(Digest, Option<Detail>), Fault> {
             return Err(nul("metadata"));
         }
     }
-    let detail = Detail { file_name: item.file_name, reference: item.reference, labels: item.labels, metadata: item.metadata };
+    let Item { file_name, reference, labels, metadata, .. } = item;
+    let detail = Detail { file_name, reference, labels, metadata, visible: false };
     Ok((digest, (detail != Detail::default()).then_some(detail)))
 }
 
