@@ -4,6 +4,7 @@ mod body;
 pub mod caller;
 pub mod error;
 pub mod health;
+pub mod kagesecur;
 pub mod listen;
 mod partner;
 pub mod receipt;

@@ -47,9 +47,11 @@ struct Acknowledged {
 /// now). Repeating a submission is always safe. When one item is not in order nothing is stored.
 ///
 /// # Errors
-/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::PoolFull`], [`Code::Unavailable`].
+/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::PoolFull`],
+/// [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
     caller.need(Scope::ProofsWrite)?;
+    caller.subscribed(api.ports.clock.now())?;
     let submissions = read(&body, caller.account)?;
     // The commit runs in a task of its own: ending the wait, or a client that goes away, does not cancel it.
     let accepted = match tokio::time::timeout(api.limits.commit, api.intake.accept(submissions)).await {
