@@ -5,6 +5,8 @@ pub mod audit;
 pub mod contract;
 pub mod server;
 
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;
