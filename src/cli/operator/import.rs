@@ -50,20 +50,17 @@ type Bad = (u64, String);
 
 pub(super) async fn run(command: Import, settled: &Settled, ledger: &Ledger, out: &mut Out) -> anyhow::Result<()> {
     let file = &command.csv;
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_path(file)
-        .with_context(|| file.display().to_string())?;
-    let mut lines = Vec::new();
-    let mut bad = Vec::new();
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&*bytes);
+    let (mut lines, mut bad) = (Vec::new(), Vec::new());
     for record in reader.records() {
         match record {
-            Ok(record) => lines.push((record.position().map_or(0, Position::line), record)),
+            Ok(record) => lines.push((line(&bytes, record.position()), record)),
             Err(error) => {
-                let line = error.position().map_or(0, Position::line);
-                let csv::ErrorKind::Utf8 { .. } = error.kind() else { return Err(error).context(file.display().to_string()) };
-                bad.push((line, "not UTF-8".into()));
+                let csv::ErrorKind::Utf8 { pos, .. } = error.kind() else {
+                    return Err(error).context(file.display().to_string());
+                };
+                bad.push((line(&bytes, pos.as_ref()), "not UTF-8".into()));
             }
         }
     }
@@ -84,11 +81,19 @@ pub(super) async fn run(command: Import, settled: &Settled, ledger: &Ledger, out
     }
 }
 
+/// The line a record begins on, from 1: empty lines in front of it are part of its position.
+fn line(bytes: &[u8], position: Option<&Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let rest = usize::try_from(position.byte()).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+    position.line() + empty as u64
+}
+
 /// Nothing was stored: says which lines are in the way.
 fn refused(file: &Path, mut bad: Vec<Bad>) -> anyhow::Error {
     bad.sort();
-    for (line, why) in bad.iter().take(NAMED) {
-        say(format_args!("{}: line {line}: {why}", file.display()));
+    for (number, why) in bad.iter().take(NAMED) {
+        say(format_args!("{}: line {number}: {why}", file.display()));
     }
     let more = bad.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" ({more} more not shown)") } else { String::new() };
