@@ -1,6 +1,7 @@
 //! `auth`: a number of digits that opens a document's certificate and receipt for a time, without a login.
 
 use axum::extract::Path;
+use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::Digest;
@@ -9,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 use super::Dialect;
 use super::jwt::millis;
 use crate::api::error::{Code, Result};
-use crate::api::receipt;
 use crate::api::secret::Domain;
+use crate::api::{certificate, receipt};
 use crate::ledger::accounts::AccountId;
 use crate::ledger::proofs::Proof;
 
@@ -46,12 +47,24 @@ fn number(dialect: &Dialect, account: AccountId, digest: &Digest, now: OffsetDat
 ///
 /// # Errors
 /// [`Code::LinkUnknown`] for one that never existed or has expired: which of them is not said.
-async fn opened(dialect: &Dialect, auth: &str) -> Result<Proof> {
+async fn opened(dialect: &Dialect, auth: &str) -> Result<(AccountId, Proof)> {
     let digits = auth.len() == TIME + SECRET && auth.bytes().all(|byte| byte.is_ascii_digit());
     let hash = dialect.api.pepper.keyed(Domain::AuthHash, auth.as_bytes());
     let linked = dialect.api.ledger.linked(&hash, dialect.api.ports.clock.now()).await?.filter(|_| digits);
     let (account, digest) = linked.ok_or(Code::LinkUnknown)?;
-    Ok(dialect.api.ledger.proof(account, &digest).await?.ok_or(Code::LinkUnknown)?)
+    let proof = dialect.api.ledger.proof(account, &digest).await?.ok_or(Code::LinkUnknown)?;
+    Ok((account, proof))
+}
+
+/// `GET /certificat/{auth}`: the certificate as a PDF, of what is so now, in the language the reader asks for.
+///
+/// # Errors
+/// [`Code::LinkUnknown`].
+pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let (account, proof) = opened(&dialect, &auth).await?;
+    let language = certificate::language(None, &headers);
+    let rendered = certificate::render(&dialect.api, account, &proof, Vec::new(), language).await?;
+    Ok(certificate::answer(rendered, &headers))
 }
 
 /// `GET /recu/{auth}`: the receipt in its canonical bytes, as soon as the root is in a block.
@@ -59,7 +72,7 @@ async fn opened(dialect: &Dialect, auth: &str) -> Result<Proof> {
 /// # Errors
 /// [`Code::LinkUnknown`], [`Code::ReceiptNotReady`].
 pub(super) async fn receipt(dialect: Dialect, Path(auth): Path<String>) -> Result<Response> {
-    let proof = opened(&dialect, &auth).await?;
+    let (_, proof) = opened(&dialect, &auth).await?;
     let assembled = receipt::assemble(&dialect.api.ledger, &proof).await?;
     let Some(assembled) = assembled.filter(|assembled| !assembled.receipt.anchors.is_empty()) else {
         return Err(Code::ReceiptNotReady

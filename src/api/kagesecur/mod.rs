@@ -87,6 +87,7 @@ pub fn router(dialect: Dialect) -> Router {
         .route("/connexionKS", post(session::connexion::connexion))
         .route("/writeProof", post(write::write))
         .route("/verification", post(verification::verification))
+        .route("/certificat/{auth}", get(auth::certificate))
         .route("/recu/{auth}", get(auth::receipt))
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))

@@ -182,6 +182,16 @@ async fn auth_opens_the_receipt_until_it_expires() {
         answer.json::<Value>().await.unwrap()["code"].as_str().unwrap().to_owned()
     };
     assert_eq!(problem(get(&auth).await, 409).await, "receipt_not_ready");
+    // The certificate says how far the document is, as the partner API's.
+    let certificate = async |auth: &str| {
+        let request = kage.client.get(format!("{}/certificat/{auth}", kage.url)).header("accept-language", "fr");
+        request.send().await.unwrap()
+    };
+    let pdf = certificate(&auth).await;
+    assert_eq!(pdf.headers()["content-type"], "application/pdf");
+    assert_eq!(pdf.headers()["content-language"], "fr");
+    assert!(pdf.bytes().await.unwrap().starts_with(b"%PDF-"));
+    assert_eq!(problem(certificate(&auth[..51]).await, 404).await, "link_unknown");
     let mut wrong = auth.clone().into_bytes();
     wrong[51] = if wrong[51] == b'0' { b'1' } else { b'0' };
     for wrong in [String::from_utf8(wrong).unwrap(), auth[..19].into(), format!("{auth}0"), "0".repeat(52), "x".into()] {
@@ -191,6 +201,7 @@ async fn auth_opens_the_receipt_until_it_expires() {
     assert_eq!(problem(get(&auth).await, 409).await, "receipt_not_ready", "it is good for its whole life");
     kage.service.clock.advance(3600);
     assert_eq!(problem(get(&auth).await, 404).await, "link_unknown");
+    assert_eq!(problem(certificate(&auth).await, 404).await, "link_unknown");
     // A later verification gives another, and clears the old one away.
     let token = kage.login(&speaker).await;
     let later = kage.verify(&speaker, &token, DOUBLED).await["auth"].as_str().unwrap().to_owned();
