@@ -6,6 +6,7 @@ mod certificate;
 mod chain;
 mod child;
 mod cli;
+mod endpoints;
 mod kagesecur;
 mod kill;
 mod ledger;
