@@ -23,6 +23,15 @@ pub(super) async fn check_strays(ledger: &Ledger, report: &mut Report) -> Result
     Ok(())
 }
 
+/// By what the proofs of accounts with an identity are found in the KageSecur dialect.
+pub(super) async fn check_doubled(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    for odd in ledger.audit_doubled(1_000).await? {
+        let key = format!("account_id={} digest={}", odd.account_id, shown(&odd.digest));
+        report.add("doubled_digests", key, odd.why);
+    }
+    Ok(())
+}
+
 /// Entries, tiles and root of a sealed batch. Which of the three is at odds with the other two is the one named.
 pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Report) -> Result<()> {
     let number = sealed.number.unsigned_abs();

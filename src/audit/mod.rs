@@ -117,6 +117,8 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
     calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
+    // Last: what is amiss here follows from the proofs, if they are amiss.
+    entries::check_doubled(ledger, &mut report).await?;
     Ok(report)
 }
 

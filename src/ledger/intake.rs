@@ -31,6 +31,10 @@ pub struct Detail {
     /// Any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether others who ask for the document in the KageSecur dialect are told that it belongs to somebody else. Kept
+    /// beside the doubled digest, for accounts with an identity only, and not read back with a proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
 }
 
 /// One digest on its way in.

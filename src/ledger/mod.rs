@@ -14,6 +14,7 @@ pub mod entries;
 pub mod finality;
 pub mod funds;
 pub mod intake;
+pub mod kagesecur;
 pub mod leases;
 pub mod proofs;
 pub mod status;

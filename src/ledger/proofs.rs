@@ -99,7 +99,7 @@ impl Ledger {
             batch,
             received_at: row.received_at,
             status: self.batch_status(batch).await?,
-            detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata },
+            detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata, visible: false },
         }))
     }
 

@@ -1,10 +1,7 @@
 //! One item of a submission: strict reading, every bound checked before anything is stored.
 
-use std::fmt;
-
 use sceau_verifier::Digest;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -33,41 +30,7 @@ pub struct Body<'a> {
 }
 
 /// Items of a submission. Those beyond [`MOST`] are counted but not kept.
-#[derive(Debug)]
-pub struct Items<'a> {
-    /// The first of them, [`MOST`] at most.
-    pub kept: Vec<&'a RawValue>,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Items<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of proofs")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
-                let mut items = Items { kept: Vec::new(), count: 0 };
-                while items.kept.len() < MOST
-                    && let Some(item) = list.next_element()?
-                {
-                    items.kept.push(item);
-                }
-                items.count = items.kept.len();
-                while items.count >= MOST && list.next_element::<IgnoredAny>()?.is_some() {
-                    items.count += 1;
-                }
-                Ok(items)
-            }
-        }
-        deserializer.deserialize_seq(Reader)
-    }
-}
+pub type Items<'a> = crate::api::body::Items<'a, MOST>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,7 +95,8 @@ pub fn read(raw: &RawValue, validation: bool) -> Result<Read, Fault> {
     if again && !validation {
         return Err(("item_invalid", "again goes with validation".into()));
     }
-    let detail = Detail { file_name: item.file_name, reference: item.reference, labels: item.labels, metadata: item.metadata };
+    let Item { file_name, reference, labels, metadata, .. } = item;
+    let detail = Detail { file_name, reference, labels, metadata, visible: false };
     Ok(Read { digest, detail: (detail != Detail::default()).then_some(detail), validation, again })
 }
 

@@ -54,9 +54,11 @@ struct Acknowledged {
 /// validators are stored before the others.
 ///
 /// # Errors
-/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`].
+/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::ValidatorsMissing`], [`Code::PoolFull`],
+/// [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
     caller.need(Scope::ProofsWrite)?;
+    caller.subscribed(api.ports.clock.now())?;
     let items = read(&body)?;
     let asked = in_time(&api, ask(&api, caller.account, &items)).await?;
     let accepted = in_time(&api, accept(&api, caller.account, items, &body)).await?;

@@ -6,6 +6,8 @@ pub mod contract;
 pub mod server;
 mod validator;
 
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;
