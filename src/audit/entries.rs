@@ -1,10 +1,10 @@
 //! Proofs and tiles: the tree built again from the entries, compared hash by hash with what is stored.
 
 use sceau_verifier::tile::{self, TileId};
-use sceau_verifier::{Tree, merkle};
+use sceau_verifier::{Digest, Tree, decision, merkle};
 
 use super::batches::{Sealed, key as batch_key};
-use super::{Report, Result, shown};
+use super::{Report, Result, shown, validations};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TileRow;
 
@@ -35,8 +35,16 @@ pub(super) async fn check_doubled(ledger: &Ledger, report: &mut Report) -> Resul
 /// Entries, tiles and root of a sealed batch. Which of the three is at odds with the other two is the one named.
 pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Report) -> Result<()> {
     let number = sealed.number.unsigned_abs();
-    let mut leaves = vec![sealed.header.leaf().into()];
-    let count = ledger.each_entry(number, |entry| leaves.push(merkle::leaf_hash(entry).into())).await?;
+    let (mut leaves, mut decisions) = (vec![sealed.header.leaf().into()], Vec::new());
+    let mut look = |entry: &[u8; 48]| {
+        leaves.push(merkle::leaf_hash(entry).into());
+        let (digest, salt) = entry.split_at(Digest::LEN);
+        if Digest::try_from(digest).is_ok_and(|digest| decision::salt(&digest).as_bytes()[..] == *salt) {
+            decisions.push(digest.to_vec());
+        }
+    };
+    let count = ledger.each_entry(number, &mut look).await?;
+    validations::check_marked(ledger, sealed.number, &decisions, report).await?;
     let tree = tokio::task::spawn_blocking(move || {
         leaves[1..].sort_unstable();
         Tree::from_leaves(leaves)

@@ -28,7 +28,8 @@ const SCHEDULE: &str = "*/10 * * * * *";
 /// How long deploying, and the service's start, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Whose accounts are made.
-const ACCOUNTS: [(&str, Role); 2] = [("demo-partner", Role::Partner), ("demo-manager", Role::Manager)];
+const ACCOUNTS: [(&str, Role); 3] =
+    [("demo-partner", Role::Partner), ("demo-manager", Role::Manager), ("demo-validator", Role::Validator)];
 
 /// Everything that runs beside the service.
 #[derive(Debug)]
@@ -106,6 +107,7 @@ impl Stack {
                 for (name, role) in ACCOUNTS {
                     accounts.push(account(&ledger, &pepper, ports, name, role).await?);
                 }
+                ledger.add_validator("demo-partner", "demo-validator").await?;
                 accounts
             }
         };

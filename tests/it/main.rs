@@ -15,3 +15,4 @@ mod pipeline;
 mod publisher;
 mod simulation;
 mod support;
+mod validations;

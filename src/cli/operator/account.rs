@@ -9,7 +9,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::super::output::{Ending, Out, printable, say};
-use super::{Settings, explained, identity, import, ledger, part};
+use super::{Settings, explained, identity, import, ledger, part, validator};
 use crate::api::secret::{Pepper, generate};
 use crate::ledger::accounts::{Account as Row, Role};
 use crate::ledger::{Ledger, LedgerError};
@@ -20,6 +20,7 @@ Examples:
   sceau account create acme
   sceau account create notary --role validator --json
   sceau account list
+  sceau account validator add acme notary
   sceau account disable acme
   sceau account identity acme --clef-file clef
   sceau account import accounts.csv";
@@ -57,6 +58,11 @@ enum Action {
         /// Print one JSON object an account
         #[arg(long)]
         json: bool,
+    },
+    /// Say who validates for an account
+    Validator {
+        #[command(subcommand)]
+        action: validator::Action,
     },
     /// Disable an account: its tokens are refused within five seconds
     Disable {
@@ -141,6 +147,7 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
         Action::Client(command) => identity::client(command, ledger, out).await?,
         Action::Subscription(command) => identity::subscription(command, ledger, out).await?,
         Action::Import(command) => import::run(command, settled, ledger, out).await?,
+        Action::Validator { action } => validator::act(action, ledger, out).await?,
         Action::Disable { name } => {
             ledger.disable_account(&name).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is no active account named {name}; see `sceau account list`"),

@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod contract;
 pub mod server;
+mod validator;
 
 mod identity;
 mod import;

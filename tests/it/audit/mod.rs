@@ -1,5 +1,7 @@
 //! The audit on a real history: silent about a clean one, and naming the row that was changed behind its back.
 
+mod validations;
+
 use std::sync::Arc;
 
 use sceau::audit::{self, Report, Witness};
