@@ -4,11 +4,7 @@
 //! an authentication problem 403; what goes wrong below the protocol (a body that is no JSON, a database that is away)
 //! is a problem as everywhere.
 
-mod attempts;
 mod auth;
-mod connexion;
-mod item;
-pub mod jwt;
 mod session;
 pub mod texts;
 mod verification;
@@ -24,8 +20,9 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::attempts::Attempts;
 use self::jwt::Key;
+use self::session::attempts::Attempts;
+pub use self::session::jwt;
 use super::State;
 use super::error::{self, Code};
 use super::secret::Domain;
@@ -87,7 +84,7 @@ impl FromRequestParts<Self> for Dialect {
 /// The routes of the dialect.
 pub fn router(dialect: Dialect) -> Router {
     Router::new()
-        .route("/connexionKS", post(connexion::connexion))
+        .route("/connexionKS", post(session::connexion::connexion))
         .route("/writeProof", post(write::write))
         .route("/verification", post(verification::verification))
         .route("/recu/{auth}", get(auth::receipt))

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::session::{is_hash, text};
-use super::texts;
+use super::super::session::{is_hash, text};
+use super::super::texts;
 
 /// Items in one request at most, as in a submission of the partner API.
 pub(super) const MOST: usize = 10_000;

@@ -1,12 +1,14 @@
 //! `POST /writeProof`: registering documents.
 
+mod item;
+
 use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::Request;
 use serde::Serialize;
 
-use super::item::{self, Flag, Item, MOST, Outcome};
+use self::item::{Flag, Item, MOST, Outcome};
 use super::session::{self, Claimed, Session};
 use super::{Dialect, texts};
 use crate::api::body::{Items, parse};

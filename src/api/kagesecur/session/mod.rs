@@ -1,5 +1,9 @@
 //! Who is asking: the token in the header, and the empreinte in the body that must belong to it.
 
+pub(super) mod attempts;
+pub(super) mod connexion;
+pub mod jwt;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -7,8 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
+use self::jwt::Claims;
 use super::Dialect;
-use super::jwt::Claims;
 use crate::api::body;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::secret::Domain;

@@ -11,7 +11,7 @@ const ADDRESSES: usize = 10_000;
 
 /// Counts failures of the minute. Memory is bounded whatever is tried from wherever.
 #[derive(Debug)]
-pub struct Attempts {
+pub(in super::super) struct Attempts {
     most: u32,
     minute: Mutex<Minute>,
 }
@@ -25,20 +25,18 @@ struct Minute {
 
 impl Attempts {
     /// At most so many failed logins a minute from one address; 0: without limit.
-    #[must_use]
-    pub fn new(most: u32) -> Self {
+    pub(in super::super) fn new(most: u32) -> Self {
         Self { most, minute: Mutex::default() }
     }
 
     /// Seconds to wait before the next try, when too many failed from there in this minute.
-    #[must_use]
-    pub fn wait(&self, from: IpAddr, now: OffsetDateTime) -> Option<u64> {
+    pub(super) fn wait(&self, from: IpAddr, now: OffsetDateTime) -> Option<u64> {
         let count = *self.of(now).slot(from);
         (self.most > 0 && count >= self.most).then(|| 60 - u64::from(now.second()))
     }
 
     /// A login from there failed.
-    pub fn failed(&self, from: IpAddr, now: OffsetDateTime) {
+    pub(super) fn failed(&self, from: IpAddr, now: OffsetDateTime) {
         let mut minute = self.of(now);
         let count = minute.slot(from);
         *count = count.saturating_add(1);
