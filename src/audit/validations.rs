@@ -39,17 +39,13 @@ pub(super) async fn check(ledger: &Ledger, report: &mut Report) -> Result<()> {
     }
 }
 
-/// Entries of a sealed batch that are marked as decisions have their record.
+/// Entries that are marked as decisions have their record.
 pub(super) async fn check_marked(ledger: &Ledger, batch: i64, marked: &[Vec<u8>], report: &mut Report) -> Result<()> {
     if marked.is_empty() {
         return Ok(());
     }
     if let Some(digest) = ledger.audit_unrecorded(marked).await? {
-        report.add(
-            "decisions",
-            format!("digest={}", shown(&digest)),
-            format!("it was sealed in batch {batch} and has no record"),
-        );
+        report.add("decisions", format!("digest={}", shown(&digest)), format!("it is in batch {batch} and has no record"));
     }
     Ok(())
 }

@@ -20,23 +20,26 @@ Every decision is sealed and anchored like a document, and cannot be taken back.
 pub struct Validations {
     #[command(subcommand)]
     action: Action,
-
-    #[command(flatten)]
-    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List what waits for your decision, oldest first
-    List {
-        /// Print one JSON object a document: the API's answer
-        #[arg(long)]
-        json: bool,
-    },
+    List(List),
     /// Approve documents: with the last approval they need they are sealed
     Approve(Decide),
     /// Refuse documents: one refusal is enough, and they are not sealed
     Refuse(Decide),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Print one JSON object a document: the API's answer
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +55,9 @@ struct Decide {
     /// Print one JSON object a document: the API's answer
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    connection: Connection,
 }
 
 fn id(text: &str) -> Result<uuid::Uuid, String> {
@@ -63,11 +69,10 @@ fn id(text: &str) -> Result<uuid::Uuid, String> {
 /// # Errors
 /// When the API cannot be asked, or refuses a decision.
 pub async fn run(command: Validations, out: &mut Out) -> anyhow::Result<Ending> {
-    let client = command.connection.client_as("validator")?;
     match command.action {
-        Action::List { json } => list(&client, json, out).await,
-        Action::Approve(what) => decide(&client, Verb::Approve, what, out).await,
-        Action::Refuse(what) => decide(&client, Verb::Refuse, what, out).await,
+        Action::List(what) => list(&what.connection.client_as("validator")?, what.json, out).await,
+        Action::Approve(what) => decide(Verb::Approve, what, out).await,
+        Action::Refuse(what) => decide(Verb::Refuse, what, out).await,
     }
 }
 
@@ -92,7 +97,8 @@ async fn list(client: &Client, json: bool, out: &mut Out) -> anyhow::Result<Endi
     Ok(Ending::Done)
 }
 
-async fn decide(client: &Client, verb: Verb, what: Decide, out: &mut Out) -> anyhow::Result<Ending> {
+async fn decide(verb: Verb, what: Decide, out: &mut Out) -> anyhow::Result<Ending> {
+    let client = what.connection.client_as("validator")?;
     let mut ending = Ending::Done;
     for id in what.ids {
         match client.decide(&id.to_string(), verb, &what.comment).await {

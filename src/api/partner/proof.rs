@@ -119,11 +119,21 @@ fn held(api: &State, validation: Validation) -> Answer {
     }
 }
 
+/// What the query of a receipt asks for.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     #[serde(default, rename = "final")]
     only_final: bool,
+}
+
+impl Wish {
+    /// # Errors
+    /// [`Code::QueryInvalid`].
+    pub(super) fn of(uri: &Uri) -> Result<Self> {
+        let wish = Query::try_from_uri(uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?;
+        Ok(wish.0)
+    }
 }
 
 /// `GET /v1/proofs/{digest}/receipt`: the receipt in its canonical bytes, as soon as the root is in a block. With
@@ -133,8 +143,10 @@ struct Wish {
 /// [`Code::ReceiptNotReady`], [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
 pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response> {
     caller.need(Scope::ProofsRead)?;
-    match find_any(&api, &caller, &super::digest_of_path(&digest)?).await? {
-        Found::Proof(proof) => give(&api, &proof, &uri, &headers).await,
+    let digest = super::digest_of_path(&digest)?;
+    let wish = Wish::of(&uri)?;
+    match find_any(&api, &caller, &digest).await? {
+        Found::Proof(proof) => give(&api, &proof, &wish, &headers).await,
         Found::Held(validation) => {
             let status = super::validation::status(validation.state).as_str();
             let detail = match validation.state {
@@ -149,9 +161,8 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
 /// The receipt of a proof that the caller may see.
 ///
 /// # Errors
-/// [`Code::ReceiptNotReady`], [`Code::QueryInvalid`].
-pub(super) async fn give(api: &State, proof: &Proof, uri: &Uri, headers: &HeaderMap) -> Result<Response> {
-    let wish = Query::<Wish>::try_from_uri(uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?.0;
+/// [`Code::ReceiptNotReady`].
+pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &HeaderMap) -> Result<Response> {
     // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
     let enough = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
     let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::proof::Wish;
 use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
@@ -232,9 +233,10 @@ pub async fn receipt(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.need(Scope::ProofsRead)?;
+    let wish = Wish::of(&uri)?;
     let validation = find(&api, &caller, &id).await?;
     let decision = validation.decisions.iter().find(|decision| decision.digest.to_string() == digest);
     let decision = decision.ok_or(Code::ValidationUnknown)?;
     let proof = api.ledger.proof(validation.account, &decision.digest).await?.ok_or(Code::ValidationUnknown)?;
-    super::proof::give(&api, &proof, &uri, &headers).await
+    super::proof::give(&api, &proof, &wish, &headers).await
 }

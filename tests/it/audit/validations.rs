@@ -30,19 +30,19 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update validations set digest = sha256(digest) where digest = {3}", "decisions", "validation_id="),
     ("update validations set received_at = received_at + interval '1 h' where digest = {3}", "decisions", "validation_id="),
     ("update validations set account_id = 3 where digest = {3}", "decisions", "validation_id="),
-    ("delete from decisions where validation_id = (select id from validations where digest = {3})", "validations", "id="),
+    ("delete from decisions where validation_id = (select id from validations where digest = {3})", "decisions", "digest=0x"),
     ("delete from decisions where validation_id = (select id from validations where digest = {1})", "decisions", "digest=0x"),
     ("delete from validations where digest = {1}", "decisions", "digest=0x"),
     ("update decisions set statement = replace(statement, 'vu', 'lu')", "decisions", "validation_id="),
     (
         "update decisions set statement = replace(statement, 'vu', 'lu'), digest = sha256(convert_to(replace(statement, 'vu', 'lu'), 'UTF8')) where decision = 'refused'",
         "decisions",
-        "validation_id=",
+        "digest=0x",
     ),
     (
         "with bent as (select replace(statement, 'approved', 'refused') as text, digest from decisions where decision = 'approved' and validation_id = (select id from validations where digest = {3})) update decisions d set statement = bent.text, digest = sha256(convert_to(bent.text, 'UTF8')) from bent where d.digest = bent.digest",
         "decisions",
-        "validation_id=",
+        "digest=0x",
     ),
     ("update decisions set comment = 'no' where decision = 'refused'", "decisions", "validation_id="),
     ("update decisions set decision = 'approved' where decision = 'refused'", "decisions", "validation_id="),
@@ -51,7 +51,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update validators set removed_at = added_at", "decisions", "validation_id="),
     ("update validators set added_at = now() + interval '1 h', removed_at = null", "decisions", "validation_id="),
     ("delete from validators", "decisions", "validation_id="),
-    ("update accounts set name = 'somebody else' where role = 'validator'", "decisions", "validation_id="),
+    ("update accounts set name = 'somebody else ' || id where role = 'validator'", "decisions", "validation_id="),
     // The pool: batch 2 is not sealed, so nothing but the validations can tell.
     (
         "delete from proofs where digest = (select digest from decisions where decision = 'refused')",
