@@ -20,6 +20,10 @@ pub const ENREGISTRE: &str = "Votre document est enregistré.";
 pub const NON_CONFORME: &str = "Les informations ne sont pas conformes et ne peuvent donc pas être validées.";
 /// Somebody else has registered this document, and lets others know.
 pub const PAS_A_VOUS: &str = "Ce document ne vous appartient pas.";
+/// It waits for a validator.
+pub const PAS_ENCORE_VALIDE: &str = "Le document n'a pas encore été validé.";
+/// A validator refused it.
+pub const REFUSE: &str = "Le document a été refusé par son validateur.";
 /// Nobody has, or nobody may know.
 pub const PAS_ENREGISTRE: &str = "Ce document n'est pas enregistré.";
 
@@ -27,6 +31,8 @@ pub const PAS_ENREGISTRE: &str = "Ce document n'est pas enregistré.";
 #[must_use]
 pub const fn statut(status: Status) -> &'static str {
     match status {
+        Status::AwaitingValidation => "en attente de validation",
+        Status::Refused => "refusé",
         Status::Pending => "en attente",
         Status::Sealed => "scellé",
         Status::Anchored => "ancré",

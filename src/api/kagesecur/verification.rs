@@ -72,6 +72,8 @@ pub(super) async fn verification(dialect: Dialect, request: Request) -> Result<J
 async fn find(dialect: &Dialect, asker: &Identity, doubled: Digest) -> Result<(&'static str, Option<Registered>)> {
     Ok(match dialect.api.ledger.document(asker.account, &doubled).await? {
         Document::Unknown => (texts::PAS_ENREGISTRE, None),
+        Document::Awaiting => (texts::PAS_ENCORE_VALIDE, None),
+        Document::Refused => (texts::REFUSE, None),
         Document::Foreign => (texts::PAS_A_VOUS, None),
         Document::Known { owner, identifiant, digest } => {
             (texts::ENREGISTRE, Some(registered(dialect, owner, identifiant, &digest, doubled).await?))
@@ -89,11 +91,12 @@ async fn registered(
     let ledger = &dialect.api.ledger;
     let proof = ledger.proof(owner, digest).await?;
     let proof = proof.ok_or_else(|| Code::Internal.because(format!("doubled digest {doubled} has no proof")))?;
+    let approvals = ledger.approvals_of(owner, digest).await?;
     let declared = ledger.declared_date(owner, digest).await?;
     let auth = auth::open(dialect, owner, digest).await?;
     Ok(Registered {
         date: date(proof.received_at)?,
-        validateur: Vec::new(),
+        validateur: approvals.into_iter().map(|approval| approval.validator_name).collect(),
         identifiant,
         file_name: proof.detail.file_name.unwrap_or_default(),
         recu: format!("{}/recu/{auth}", dialect.told.public_url),

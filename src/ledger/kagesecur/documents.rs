@@ -18,6 +18,10 @@ pub enum Document {
         /// Its digest.
         digest: Digest,
     },
+    /// It waits for a validator of the asker's, or of a client of the asker's.
+    Awaiting,
+    /// A validator refused it, and it was not submitted again since.
+    Refused,
     /// It is registered for somebody who lets others know that it is.
     Foreign,
     /// It is not, or nobody may know.
@@ -43,14 +47,32 @@ impl Ledger {
         )
         .fetch_optional(self.pool())
         .await?;
-        Ok(match row {
+        let known = match row {
             None => Document::Unknown,
             Some(row) if !row.own && !row.client => Document::Foreign,
-            Some(row) => Document::Known {
-                owner: AccountId(row.account_id),
-                identifiant: row.identifiant,
-                digest: fixed::<32>(&row.digest, "doubled_digests.digest")?.into(),
-            },
+            Some(row) => {
+                return Ok(Document::Known {
+                    owner: AccountId(row.account_id),
+                    identifiant: row.identifiant,
+                    digest: fixed::<32>(&row.digest, "doubled_digests.digest")?.into(),
+                });
+            }
+        };
+        // A proof stands whatever became of it with validators.
+        let awaiting = sqlx::query_scalar!(
+            r#"select w.state = 'awaiting' as "awaiting!" from validations w
+               left join account_clients c on c.manager_id = $2 and c.client_id = w.account_id
+               where doubled_digest(w.digest) = $1 and w.state <> 'accepted' and (w.account_id = $2 or c.client_id is not null)
+               order by w.account_id = $2 desc, w.account_id, w.round desc limit 1"#,
+            doubled.as_ref(),
+            asker.0,
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(match awaiting {
+            None => known,
+            Some(true) => Document::Awaiting,
+            Some(false) => Document::Refused,
         })
     }
 

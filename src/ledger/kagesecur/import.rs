@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::super::accounts::{AccountId, Role};
-use super::super::{Ledger, Result, natural};
+use super::super::{Ledger, LedgerError, Result, natural};
 use super::identities;
 
 /// An account of the former system.
@@ -89,7 +89,7 @@ impl Ledger {
             // Nobody can have submitted for an account that did not exist: no need to hold submissions off.
             match identities::insert(&mut transaction, AccountId(id), &new.identifiant, &new.empreinte_hash).await {
                 Ok(()) => made += 1,
-                Err(super::super::LedgerError::Moved { .. }) => taken.push((position, Taken::Empreinte)),
+                Err(LedgerError::Moved { .. }) => taken.push((position, Taken::Empreinte)),
                 Err(error) => return Err(error),
             }
             sqlx::query!("update identities set indexed_at = clock_timestamp() where account_id = $1", id)
@@ -123,7 +123,8 @@ impl Ledger {
     /// transaction. Repeating it changes nothing. A digest that stands twice in `documents` must not.
     ///
     /// # Errors
-    /// When the database fails; then nothing of this call was stored.
+    /// [`LedgerError::Held`] when one of them waits for validators or was refused, or when the database fails; then
+    /// nothing of this call was stored.
     pub async fn import_documents(&self, documents: &[DeclaredDocument], salts: &[[u8; 16]]) -> Result<Imported> {
         let accounts: Vec<i64> = documents.iter().map(|document| document.account.0).collect();
         let digests: Vec<&[u8]> = documents.iter().map(|document| document.digest.as_ref()).collect();
@@ -133,14 +134,15 @@ impl Ledger {
         let dates: Vec<OffsetDateTime> = documents.iter().map(|document| document.declared_at).collect();
         let mut transaction = self.pool().begin().await?;
         let fresh = sqlx::query_scalar!(
-            r#"select count(*) filter (where fresh) as "fresh!" from accept_proofs($1, $2, $3, $4)"#,
+            r#"select count(*) filter (where fresh) as "fresh!" from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
             &salts as _,
             &details as _,
         )
         .fetch_one(&mut *transaction)
-        .await?;
+        .await
+        .map_err(LedgerError::from_sql)?;
         let other = sqlx::query_scalar!(
             r#"select count(*) as "count!" from unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as i (account_id, digest, declared_at)
                join declared_dates d on d.account_id = i.account_id and d.digest = i.digest and d.declared_at <> i.declared_at"#,

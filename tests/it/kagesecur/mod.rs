@@ -5,3 +5,4 @@ mod listed;
 mod outcomes;
 mod privacy;
 mod token;
+mod validation;

@@ -28,13 +28,13 @@ use crate::support::{self, Anvil};
 /// First account of the test mnemonic.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
-struct Registry {
+pub struct Registry {
     anvil: Anvil,
     anchoring: Anchoring,
     chain: Arc<Evm>,
 }
 
-async fn registry(service: &Service) -> Registry {
+pub async fn registry(service: &Service) -> Registry {
     let anvil = support::anvil_with(Mining::Instant).await;
     let wallet = Arc::new(LocalWallet::from_hex(&KEY.into()).unwrap());
     let account = wallet.account();
@@ -50,7 +50,7 @@ async fn registry(service: &Service) -> Registry {
 }
 
 impl Registry {
-    async fn until(&self, service: &Service, batch: u64, state: AnchorState) {
+    pub async fn until(&self, service: &Service, batch: u64, state: AnchorState) {
         for _ in 0..400 {
             while self.anchoring.step().await.unwrap() == Step::Worked {}
             if service.ledger.anchors(batch).await.unwrap()[0].state == state {

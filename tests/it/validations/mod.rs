@@ -1,7 +1,7 @@
 //! Documents that wait for validators, from the request to the verdict.
 
 mod api;
-mod flow;
+pub mod flow;
 
 use sceau::ledger::accounts::Role;
 use serde_json::{Value, json};

@@ -109,6 +109,11 @@ impl Outcome {
     pub(super) const EXPIRED: Self = Self::refused(texts::ABONNEMENT_EXPIRE, "abonnement_expire");
     pub(super) const NO_VALIDATOR: Self = Self::refused(texts::NON_CONFORME, "validateur_absent");
 
+    /// It waits for its validators; registering it without them would go around them.
+    pub(super) const AWAITING: Self = Self::refused(texts::PAS_ENCORE_VALIDE, "validation_en_attente");
+    /// A validator refused it: that stands in this dialect, which has no word for asking again.
+    pub(super) const REFUSED: Self = Self::refused(texts::REFUSE, "validation_refusee");
+
     const fn refused(text: &'static str, reason: &'static str) -> Self {
         Self { text: Some(text), reason: Some(reason) }
     }

@@ -1,6 +1,7 @@
 //! `POST /writeProof`: registering documents.
 
 mod item;
+mod register;
 
 use std::collections::HashMap;
 
@@ -8,14 +9,13 @@ use axum::Json;
 use axum::extract::Request;
 use serde::Serialize;
 
-use self::item::{Flag, Item, MOST, Outcome};
+use self::item::{Flag, Item, MOST};
 use super::session::{self, Claimed, Session};
 use super::{Dialect, texts};
 use crate::api::body::{Items, parse};
 use crate::api::error::{Code, Result};
 use crate::api::secret::Domain;
 use crate::ledger::accounts::{AccountId, Role};
-use crate::ledger::intake::{Detail, Submission};
 use crate::ledger::kagesecur::identities::Identity;
 
 #[derive(serde::Deserialize)]
@@ -71,7 +71,7 @@ async fn of_asker(dialect: &Dialect, asker: &Identity, body: Body<'_>) -> Result
     }
     let items: Vec<Item> = items.kept.into_iter().map(|raw| Item::read(raw, &dialect.told.nodes)).collect();
     let owners = owners(dialect, asker, &items).await?;
-    let outcomes = register(dialect, &items, &owners, waits, visible).await?;
+    let outcomes = register::register(dialect, &items, &owners, waits, visible).await?;
     Ok((Resultat::Map(item::ByName::of(&items, &outcomes)), item::told(items, outcomes)))
 }
 
@@ -96,51 +96,4 @@ async fn owners(dialect: &Dialect, asker: &Identity, items: &[Item]) -> Result<H
         }
     }
     Ok(found)
-}
-
-/// One outcome an item, once everything is durable.
-async fn register(
-    dialect: &Dialect,
-    items: &[Item],
-    owners: &HashMap<String, Identity>,
-    waits: bool,
-    visible: bool,
-) -> Result<Vec<Outcome>> {
-    let now = dialect.api.ports.clock.now();
-    let (mut submissions, mut places) = (Vec::new(), HashMap::new());
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
-    for (position, item) in items.iter().enumerate() {
-        outcomes.push(match &item.document {
-            Err(refused) => *refused,
-            Ok(document) => match owners.get(&document.owner) {
-                None => Outcome::NO_OWNER,
-                Some(owner) if !owner.is_subscribed(now) => Outcome::EXPIRED,
-                Some(_) if waits => Outcome::NO_VALIDATOR,
-                Some(owner) => {
-                    let key = (owner.account, document.digest);
-                    if places.insert(key, position).is_none() {
-                        let detail = Detail { file_name: item.file_name.clone(), visible, ..Detail::default() };
-                        submissions.push((
-                            position,
-                            Submission { account: owner.account, digest: document.digest, detail: Some(detail) },
-                        ));
-                    }
-                    // What stands twice in one request is registered when its first item is.
-                    Outcome::ALREADY
-                }
-            },
-        });
-    }
-    let (positions, submissions): (Vec<usize>, Vec<Submission>) = submissions.into_iter().unzip();
-    // The commit runs in a task of its own: ending the wait, or a client that goes away, does not cancel it.
-    let accepted = match tokio::time::timeout(dialect.api.limits.commit, dialect.api.intake.accept(submissions)).await {
-        Ok(accepted) => accepted?,
-        Err(_) => return Err(Code::Unavailable.because("no commit in time").retry_after(2)),
-    };
-    for (position, accepted) in positions.into_iter().zip(accepted) {
-        if accepted.fresh {
-            outcomes[position] = Outcome::REGISTERED;
-        }
-    }
-    Ok(outcomes)
 }
