@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod certificate;
 mod chain;
 mod child;
 mod cli;
