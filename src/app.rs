@@ -15,8 +15,9 @@ use crate::api::listen::Listener;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
-use crate::chain::Target;
+use crate::chain::endpoints::{Endpoints, NoView, Rules};
 use crate::chain::evm::Evm;
+use crate::chain::{Chain, ChainError, Target};
 use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
@@ -25,7 +26,7 @@ use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::{self, Step};
-use crate::ports::Ports;
+use crate::ports::{Entropy, Ports};
 use crate::signing::Key;
 
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
@@ -61,7 +62,7 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     steps.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
     for target in &config.targets {
         let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
-        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target)?, holder, connected: None };
+        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target, &ports)?, holder, connected: None };
         let anchor = Watched { work: anchor, name, ledger: ledger.clone(), halted: true };
         steps.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
     }
@@ -139,15 +140,54 @@ impl Work for Seal {
 /// A configured target, checked as far as it can be without asking anybody.
 #[derive(Debug)]
 struct Endpoint {
-    chain: Arc<Evm>,
+    way: Way,
     key: Key,
     policy: Policy,
 }
 
-impl Endpoint {
-    fn of(target: &config::Target) -> anyhow::Result<Self> {
+/// How a target's chain is reached.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// Through one endpoint, which is believed.
+    One(Arc<Evm>),
+    /// Through several, which are compared.
+    Several(Arc<Endpoints>),
+}
+
+impl Way {
+    /// As the settings say. Asks nobody yet.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn of(target: &config::Target, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
-        let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
+        let goal = Target { chain_id: target.chain_id, registry };
+        let connect = |url: &String| Evm::connect_within(url, goal.clone(), target.timeout()).map(Arc::new);
+        Ok(match target.endpoints()? {
+            [url] => Self::One(connect(url)?),
+            urls => {
+                let rules =
+                    Rules { quorum: target.quorum, max_lag: target.max_lag, timeout: target.timeout(), ..Rules::default() };
+                let chains = urls.iter().map(|url| Ok(connect(url)? as Arc<dyn Chain>)).collect::<Result<_, ChainError>>()?;
+                Self::Several(Arc::new(Endpoints::new(chains, rules, Arc::clone(entropy))))
+            }
+        })
+    }
+
+    /// The chain, for one look: through the endpoint that is best now.
+    ///
+    /// # Errors
+    /// When none can be used.
+    pub async fn chain(&self) -> Result<Arc<dyn Chain>, NoView> {
+        Ok(match self {
+            Self::One(chain) => Arc::<Evm>::clone(chain),
+            Self::Several(endpoints) => Arc::new(endpoints.view(None, &[]).await?),
+        })
+    }
+}
+
+impl Endpoint {
+    fn of(target: &config::Target, ports: &Ports) -> anyhow::Result<Self> {
         let policy = Policy {
             depth: target.depth,
             ceiling: u128::from(target.max_fee_gwei) * 1_000_000_000,
@@ -155,7 +195,7 @@ impl Endpoint {
             warn_runway: target.warn_runway,
             ..Policy::default()
         };
-        Ok(Self { chain: Arc::new(chain), key: Key::find(&target.signer)?, policy })
+        Ok(Self { way: Way::of(target, &ports.entropy)?, key: Key::find(&target.signer)?, policy })
     }
 }
 
@@ -172,10 +212,13 @@ impl Work for Anchor {
         if let Some(anchoring) = &self.connected {
             return anchoring.step().await;
         }
-        let Endpoint { chain, key, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), key.open().await?);
-        let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
-        tracing::info!(chain = ?self.endpoint.chain, "connected");
+        let Endpoint { way, key, policy } = &self.endpoint;
+        let (ledger, signer) = (self.ledger.clone(), key.open().await?);
+        let anchoring = match way.clone() {
+            Way::One(chain) => Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?,
+            Way::Several(endpoints) => Anchoring::connect_several(ledger, endpoints, signer, *policy, self.holder).await?,
+        };
+        tracing::info!(chain = ?self.endpoint.way, "connected");
         self.connected = Some(anchoring);
         Ok(Step::Worked)
     }

@@ -6,6 +6,7 @@ mod certificate;
 mod chain;
 mod child;
 mod cli;
+mod endpoints;
 mod kill;
 mod ledger;
 mod local_stack;
