@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use anyhow::{Context, anyhow};
+use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
+use crate::api::kagesecur;
 use crate::api::listen::Listener;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
@@ -46,6 +48,7 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     let tokens = Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?;
     let pepper = Pepper::load(&config.auth.pepper)?;
     let listener = Listener::bind(&config.http).await?;
+    let dialect = kagesecur(&config).await?;
 
     let holder = instance(&ports);
     let mut steps = JoinSet::new();
@@ -74,7 +77,25 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     let state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
     tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
 
-    supervise(listener.serve(api::router(state), stop), &mut steps, &mut lanes).await?;
+    let stop = stop.shared();
+    let dialect = match dialect {
+        None => None,
+        Some((listener, options)) => {
+            tracing::info!(address = %listener.address(), url = options.public_url, "serving the KageSecur dialect");
+            let router = kagesecur::router(kagesecur::Dialect::new(state.clone(), options));
+            Some(listener.serve(router, stop.clone()))
+        }
+    };
+    let serving = async {
+        tokio::try_join!(listener.serve(api::router(state), stop), async {
+            match dialect {
+                None => Ok(()),
+                Some(serving) => serving.await,
+            }
+        })
+        .map(|((), ())| ())
+    };
+    supervise(serving, &mut steps, &mut lanes).await?;
     // The router is gone and with it every way in, so the lanes end when nothing waits any more.
     while let Some(ended) = lanes.join_next().await {
         ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
@@ -84,6 +105,25 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     ledger.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The listener of the KageSecur dialect, where the settings have one, and what it is told.
+async fn kagesecur(config: &Config) -> anyhow::Result<Option<(Listener, kagesecur::Options)>> {
+    let Some(settings) = &config.kagesecur else { return Ok(None) };
+    let options = kagesecur::Options {
+        key: kagesecur::jwt::Key::load(&settings.token_key).context("kagesecur.token_key")?,
+        public_url: settings.public_url.clone(),
+        nodes: [std::slice::from_ref(&config.origin), &settings.nodes].concat(),
+        auth_life: Duration::from_secs(settings.auth_life),
+        login_failures: settings.login_failures,
+    };
+    let http = config::Http {
+        listen: settings.listen,
+        public_url: settings.public_url.clone(),
+        tls: settings.tls.clone().or_else(|| config.http.tls.clone()),
+        plain: config.http.plain,
+    };
+    Ok(Some((Listener::bind(&http).await.context("kagesecur")?, options)))
 }
 
 /// Serves until that ends by itself, or fails as soon as one of the tasks beside it has ended, however.

@@ -4,7 +4,10 @@ pub mod account;
 pub mod audit;
 pub mod contract;
 pub mod server;
+mod validator;
 
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;
