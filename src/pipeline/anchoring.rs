@@ -141,8 +141,8 @@ impl Anchoring {
         if money {
             self.watch_funds().await?;
         }
-        let (confirmed, failed) = self.confirm(lease, &heads).await?;
-        self.raise_finality(lease, &heads).await?;
+        let end = self.raise_finality(lease, &heads).await?;
+        let (confirmed, failed) = self.confirm(lease, &heads, end).await?;
         let published = self.publish(lease).await?;
         match failed {
             Some(error) => Err(error),
