@@ -2,9 +2,11 @@
 
 mod body;
 pub mod caller;
+mod conditional;
 pub mod error;
 pub mod health;
 pub mod listen;
+pub mod overview;
 mod partner;
 pub mod receipt;
 pub mod secret;
@@ -15,8 +17,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
@@ -24,15 +28,19 @@ use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
-use self::error::{Code, Result};
+use self::error::{Code, Problem, Result};
+use self::overview::Overview;
 use self::secret::Pepper;
 use self::token::Tokens;
 use crate::ledger::Ledger;
-use crate::ledger::intake::Intake;
+use crate::ledger::intake::{Intake, IntakeError};
 use crate::ports::Ports;
 
 /// The last moment RFC 3339 can write.
 const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
+
+/// Nobody looks for broken promises further back: about 136 years, in seconds.
+const LONGEST: i64 = 1 << 32;
 
 /// By when a proof is promised to be anchored.
 #[derive(Clone)]
@@ -64,6 +72,26 @@ impl Deadline {
     pub fn of(&self, received_at: OffsetDateTime) -> OffsetDateTime {
         let allowance = time::Duration::try_from(self.allowance).unwrap_or(time::Duration::MAX);
         self.next_seal(received_at).saturating_add(allowance).min(LAST)
+    }
+
+    /// What was received before the answered moment had to be anchored before `now`; `None` when nothing had to be.
+    #[must_use]
+    pub fn passed(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let allowance = time::Duration::try_from(self.allowance).ok()?;
+        let late = |received: OffsetDateTime| self.next_seal(received).saturating_add(allowance).min(LAST) < now;
+        // Whoever was received earlier is late earlier. Seals come at whole seconds, so whole seconds decide.
+        let back =
+            |seconds: i64| now.checked_sub(time::Duration::seconds(seconds)).map(|at| at.replace_nanosecond(0).unwrap_or(at));
+        let (mut near, mut far) = (0_i64, 1_i64);
+        while !late(back(far)?) {
+            near = far;
+            far = far.checked_mul(2).filter(|far| *far < LONGEST)?;
+        }
+        while far - near > 1 {
+            let middle = near + (far - near) / 2;
+            if late(back(middle)?) { far = middle } else { near = middle }
+        }
+        Some(self.next_seal(back(far)?))
     }
 }
 
@@ -112,6 +140,8 @@ pub struct State {
     pub limits: Limits,
     /// How credentials stand.
     pub standings: Arc<Standings>,
+    /// How the service is doing.
+    pub overview: Arc<Overview>,
 }
 
 impl State {
@@ -129,6 +159,7 @@ impl State {
         deadline: Deadline,
         public_url: &str,
     ) -> Self {
+        let overview = Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE);
         Self {
             ledger,
             intake,
@@ -139,6 +170,7 @@ impl State {
             public_url: public_url.into(),
             limits: Limits::default(),
             standings: Arc::new(Standings::new(Self::STANDING)),
+            overview: Arc::new(overview),
         }
     }
 }
@@ -154,19 +186,30 @@ impl FromRequestParts<Self> for State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
+    let answering = middleware::from_fn_with_state(state.clone(), unless_away);
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::ready))
         .route("/problems", get(problems))
         .route("/problems/{code}", get(problem))
-        .route("/oauth2/token", post(token::token))
+        .route("/oauth2/token", post(token::token).layer(answering.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/.well-known/oauth-authorization-server", get(token::metadata))
-        .nest("/v1", partner::routes())
+        .nest("/v1", partner::routes().layer(answering))
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))
         .with_state(state)
+}
+
+/// In front of what cannot be answered without the database: refused at once while it is away, and given up when it goes.
+/// Handlers may be dropped at any point: what they had handed to the intake goes on there.
+async fn unless_away(api: State, request: Request, next: Next) -> Result<Response> {
+    tokio::select! {
+        biased;
+        () = api.ledger.gate().away() => Err(Problem::from(IntakeError::Away)),
+        response = next.run(request) => Ok(response),
+    }
 }
 
 fn described(code: Code) -> Value {

@@ -110,6 +110,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     entries::check_strays(ledger, &mut report).await?;
     lanes::check_targets(ledger, witnesses, &mut report).await?;
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
+    batches::check_anchored(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
     Ok(report)
 }

@@ -92,7 +92,7 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
     };
     let config = config::Config::load(Some(&folder.settings()))?;
     let mut until = stopping.clone();
-    let mut service = tokio::spawn(app::serve(config, ports.clone(), async move {
+    let mut service = tokio::spawn(app::serve(config, app::Mode::All, ports.clone(), async move {
         // An error means that the sender is gone, and with it this function.
         let _ = until.wait_for(|stopped| *stopped).await;
     }));

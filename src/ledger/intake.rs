@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
+use super::gate::Gate;
 use super::{Ledger, LedgerError, Result, fixed, natural};
 use crate::ports::Entropy;
 
@@ -65,6 +66,12 @@ pub enum IntakeError {
     /// More is waiting than the pool takes; nothing of this submission was stored.
     #[error("too many submissions are waiting")]
     Overloaded,
+    /// More digests wait to be sealed than may; nothing of this submission was stored.
+    #[error("the pool is over its high-water mark")]
+    Full,
+    /// The database does not answer; nothing of this submission was stored.
+    #[error("the database is away")]
+    Away,
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
@@ -102,6 +109,7 @@ pub struct Intake {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     limits: Limits,
+    gate: Gate,
 }
 
 impl Intake {
@@ -115,7 +123,7 @@ impl Intake {
         for _ in 0..limits.lanes.max(1) {
             lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
+        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits, gate: ledger.gate().clone() }, lanes)
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -125,6 +133,12 @@ impl Intake {
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.gate.is_away() {
+            return Err(IntakeError::Away);
+        }
+        if self.gate.is_full() {
+            return Err(IntakeError::Full);
         }
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;

@@ -10,8 +10,10 @@ pub mod audit;
 pub mod batches;
 pub mod entries;
 pub mod finality;
+pub mod gate;
 pub mod intake;
 pub mod leases;
+pub mod policy;
 pub mod proofs;
 pub mod status;
 pub mod targets;
@@ -22,6 +24,8 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor};
+
+use self::gate::Gate;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -83,6 +87,7 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: PgPool,
+    gate: Gate,
 }
 
 impl Ledger {
@@ -100,13 +105,13 @@ impl Ledger {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, gate: Gate::default() }
     }
 
     /// The pool, for the rooms of this module.

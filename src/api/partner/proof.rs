@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
@@ -11,11 +11,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{AnchorView, Links};
-use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
-use crate::api::receipt;
 use crate::api::token::Scope;
+use crate::api::{State, conditional, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
 
@@ -72,7 +71,7 @@ struct Wish {
 }
 
 /// `GET /v1/proofs/{digest}/receipt`: the receipt in its canonical bytes, as soon as the root is in a block. With
-/// `?final=true` not before a block is final.
+/// `?final=true` not before the proof is final.
 ///
 /// # Errors
 /// [`Code::ReceiptNotReady`], [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
@@ -82,14 +81,15 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
     let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?.0;
     let proof = find(&api, &caller, &digest).await?;
     // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
-    let enough = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
-    let assembled =
-        receipt::assemble(&api.ledger, &proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
+    let assembled = receipt::assemble(&api.ledger, &proof).await?.filter(|assembled| {
+        let anchors = &assembled.receipt.anchors;
+        let finals = anchors.iter().filter(|anchor| anchor.evidence.is_some()).count() as u64;
+        if wish.only_final { finals >= assembled.needed } else { !anchors.is_empty() }
+    });
     let Some(assembled) = assembled else { return Err(not_ready(&api, &proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
     let tag = format!("\"{}\"", Digest::of(&assembled.bytes));
-    let same = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let same = same.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
+    let same = conditional::has(&headers, &tag);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());

@@ -17,6 +17,11 @@ const COMMANDS: &[&str] = &[
     "account list",
     "account disable",
     "audit",
+    "target",
+    "target list",
+    "target require",
+    "target retire",
+    "target resume",
     "contract",
     "contract deploy",
 ];
