@@ -11,6 +11,7 @@ mod partner;
 pub mod receipt;
 pub mod secret;
 pub mod token;
+pub mod traffic;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -32,6 +33,7 @@ use self::error::{Code, Problem, Result};
 use self::overview::Overview;
 use self::secret::Pepper;
 use self::token::Tokens;
+use self::traffic::Traffic;
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, IntakeError};
 use crate::ports::Ports;
@@ -142,6 +144,8 @@ pub struct State {
     pub standings: Arc<Standings>,
     /// How the service is doing.
     pub overview: Arc<Overview>,
+    /// Requests, counted.
+    pub traffic: Traffic,
 }
 
 impl State {
@@ -171,6 +175,7 @@ impl State {
             limits: Limits::default(),
             standings: Arc::new(Standings::new(Self::STANDING)),
             overview: Arc::new(overview),
+            traffic: Traffic::default(),
         }
     }
 }

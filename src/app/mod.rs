@@ -20,9 +20,11 @@ use crate::api::overview::Overview;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
+use crate::chain::observed::Seen;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
+use crate::metrics::{Metrics, Sources};
 use crate::pipeline::schedule::Schedule;
 use crate::ports::Ports;
 
@@ -38,6 +40,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// As metrics show it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::ApiOnly => "api",
+            Self::PipelineOnly => "pipeline",
+        }
+    }
+
     const fn api(self) -> bool {
         !matches!(self, Self::PipelineOnly)
     }
@@ -86,9 +97,9 @@ pub async fn serve(
         }),
         false => None,
     };
-    let mut steps = JoinSet::new();
+    let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
-        true => Some(pipeline::start(&config, &ledger, &schedule, holder, &mut steps).await?),
+        true => Some(pipeline::start(&config, &ledger, &schedule, &seen, holder, &mut steps).await?),
         false => None,
     };
     steps.spawn(ledger.clone().keep_gate(config.seal.high_water));
@@ -103,22 +114,34 @@ pub async fn serve(
         let _ = stopping.send(true);
         std::future::pending::<()>().await;
     };
-    let (mut lanes, mut intake) = (JoinSet::new(), None);
-    let mut overview = Arc::new(Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE));
+    let mut lanes = JoinSet::new();
+    let mut sources = Sources {
+        ledger: ledger.clone(),
+        overview: Arc::new(Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE)),
+        seen,
+        traffic: None,
+        intake: None,
+        clock: Arc::clone(&ports.clock),
+    };
     let serving_outer = outer.map(|Outer { tokens, pepper, listener }| {
         let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
         lanes = started;
-        intake = Some(way_in.clone());
+        sources.intake = Some(way_in.clone());
         let state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
-        overview = Arc::clone(&state.overview);
+        sources.overview = Arc::clone(&state.overview);
+        sources.traffic = Some(state.traffic.clone());
         tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");
         listener.serve(api::router(state), until(stopped.clone()))
     });
     let serving_inner = inner.map(|listener| {
         tracing::info!(address = %listener.address(), ?mode, "serving health and metrics");
-        listener.serve(inner::router(inner::Inner { ledger: ledger.clone(), intake: intake.take() }), until(stopped.clone()))
+        let (ledger, intake) = (ledger.clone(), sources.intake.clone());
+        let metrics = Arc::new(Metrics::new(sources.clone(), mode.name()));
+        listener.serve(inner::router(inner::Inner { ledger, intake, metrics }), until(stopped.clone()))
     });
-    steps.spawn(tell::changes(overview));
+    steps.spawn(tell::changes(sources.overview));
+    // No way in is held here: the intake ends with the routers.
+    drop(sources.intake);
 
     let serving = async {
         // Both end at the stop; either ends the process when it fails.

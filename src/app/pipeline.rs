@@ -10,7 +10,8 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
 use super::targets::Endpoint;
-use crate::chain::evm::Evm;
+use crate::chain::Chain;
+use crate::chain::observed::Seen;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::pipeline::anchoring::Anchoring;
@@ -30,10 +31,11 @@ pub(super) async fn start(
     config: &Config,
     ledger: &Ledger,
     schedule: &Schedule,
+    seen: &Seen,
     holder: Uuid,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<JobScheduler> {
-    let endpoints = config.targets.iter().map(Endpoint::of).collect::<anyhow::Result<Vec<_>>>()?;
+    let endpoints = config.targets.iter().map(|target| Endpoint::of(target, seen)).collect::<anyhow::Result<Vec<_>>>()?;
     let (due, sealed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let sealer = Sealer {
         ledger: ledger.clone(),
@@ -93,7 +95,7 @@ impl Work for Anchor {
             return anchoring.step().await;
         }
         let Endpoint { chain, signer, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), Arc::clone(signer));
+        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<dyn Chain>::clone(chain), Arc::clone(signer));
         let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
         tracing::info!(chain = ?self.endpoint.chain, "connected");
         self.connected = Some(anchoring);

@@ -7,22 +7,23 @@ use alloy::primitives::Address;
 use anyhow::{Context, bail};
 use secrecy::SecretString;
 
-use crate::chain::Target;
 use crate::chain::evm::Evm;
+use crate::chain::observed::{Observed, Seen};
 use crate::chain::signer::{LocalWallet, Signer};
+use crate::chain::{Chain, Target};
 use crate::config;
 use crate::pipeline::anchoring::Policy;
 
 /// A configured target, checked as far as it can be without asking anybody.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) chain: Arc<Evm>,
+    pub(super) chain: Arc<dyn Chain>,
     pub(super) signer: Arc<dyn Signer>,
     pub(super) policy: Policy,
 }
 
 impl Endpoint {
-    pub(super) fn of(target: &config::Target) -> anyhow::Result<Self> {
+    pub(super) fn of(target: &config::Target, seen: &Seen) -> anyhow::Result<Self> {
         let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
         let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
         let policy = Policy {
@@ -31,6 +32,7 @@ impl Endpoint {
             bump_after: Duration::from_secs(target.bump_after),
             ..Policy::default()
         };
+        let chain = Observed::new(Arc::new(chain), seen.clone(), policy.ceiling);
         Ok(Self { chain: Arc::new(chain), signer: Arc::new(wallet(&target.signer)?), policy })
     }
 }

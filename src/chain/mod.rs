@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod evidence;
 pub mod evm;
 pub mod fees;
+pub mod observed;
 pub mod registry;
 pub mod signer;
 

@@ -15,6 +15,9 @@ pub struct DevJson {
     pub api_url: String,
     /// Certificate of the authority to trust for it, PEM file.
     pub ca_cert: PathBuf,
+    /// Metrics of the service.
+    #[serde(default)]
+    pub metrics_url: String,
     /// JSON-RPC of the chain.
     pub rpc_url: String,
     /// EIP-155 chain id.

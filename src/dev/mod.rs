@@ -52,6 +52,10 @@ pub struct Options {
     #[arg(long, default_value_t = 8_545)]
     pub rpc_port: u16,
 
+    /// Port of health and metrics
+    #[arg(long, default_value_t = 42_003)]
+    pub metrics_port: u16,
+
     /// End after the proof instead of staying up
     #[arg(long)]
     pub once: bool,
@@ -77,7 +81,9 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
     let folder = Folder::open(&options.folder, options.reset)?;
     let address = SocketAddr::from(([127, 0, 0, 1], options.port));
     // Before anything is started, so that nothing has to be taken down again.
-    for (address, option) in [(address, "--port"), (([127, 0, 0, 1], options.rpc_port).into(), "--rpc-port")] {
+    let metrics = SocketAddr::from(([127, 0, 0, 1], options.metrics_port));
+    let rpc = SocketAddr::from(([127, 0, 0, 1], options.rpc_port));
+    for (address, option) in [(address, "--port"), (rpc, "--rpc-port"), (metrics, "--metrics-port")] {
         host::ensure_free(address).with_context(|| format!("choose another port with {option}"))?;
     }
     let (stopped, stopping) = watch::channel(false);
@@ -87,7 +93,7 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
     });
 
     let started = tokio::select! {
-        started = Stack::start(&folder, address, options.rpc_port, &ports) => started?,
+        started = Stack::start(&folder, [address, metrics], options.rpc_port, &ports) => started?,
         _ = &mut signal => return Ok(()),
     };
     let config = config::Config::load(Some(&folder.settings()))?;

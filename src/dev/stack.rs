@@ -44,11 +44,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the servers, or goes on with those of an earlier start, and writes the service's settings.
+    /// Starts the servers, or goes on with those of an earlier start, and writes the service's settings. The addresses are
+    /// those of the API and of its metrics.
     ///
     /// # Errors
     /// Says what is missing or in the way.
-    pub async fn start(folder: &Folder, address: SocketAddr, rpc_port: u16, ports: &Ports) -> Result<Self> {
+    pub async fn start(folder: &Folder, [address, metrics]: [SocketAddr; 2], rpc_port: u16, ports: &Ports) -> Result<Self> {
         let earlier = folder.earlier()?;
         println!("sceau dev: a local stack in {}", folder.shown(folder.path()));
         let random = |length: usize| {
@@ -114,13 +115,14 @@ impl Stack {
         let told = DevJson {
             api_url: format!("https://localhost:{}", address.port()),
             ca_cert: certificate.ca.clone(),
+            metrics_url: format!("http://{metrics}/metrics"),
             rpc_url: anvil.url.clone(),
             chain_id: anvil::CHAIN_ID,
             registry,
             database_url: postgres.url.clone(),
             accounts,
         };
-        let settings = toml(&told, address, &certificate, [&token_file, &pepper_file, &key_file]);
+        let settings = toml(&told, [address, metrics], &certificate, [&token_file, &pepper_file, &key_file]);
         folder::write(&folder.settings(), &settings)?;
         folder::write(&folder.dev_json(), &format!("{}\n", serde_json::to_string_pretty(&told)?))?;
         let partner = told.accounts.iter().find(|account| account.role == "partner").context("dev.json names no partner")?;
@@ -226,7 +228,12 @@ async fn account(ledger: &Ledger, pepper: &Pepper, ports: &Ports, name: &str, ro
     }
 }
 
-fn toml(told: &DevJson, address: SocketAddr, certificate: &cert::Certificate, [token, pepper, key]: [&PathBuf; 3]) -> String {
+fn toml(
+    told: &DevJson,
+    [address, metrics]: [SocketAddr; 2],
+    certificate: &cert::Certificate,
+    [token, pepper, key]: [&PathBuf; 3],
+) -> String {
     // Paths and URLs of ours hold neither quotes nor control characters; Debug prints them as TOML's basic strings.
     format!(
         r#"# Written by `sceau dev` at every start.
@@ -245,6 +252,9 @@ pepper = {pepper:?}
 [seal]
 schedule = "{SCHEDULE}"
 allowance = 60
+
+[metrics]
+listen = "{metrics}"
 
 [[targets]]
 rpc_url = {:?}

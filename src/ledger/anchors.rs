@@ -196,7 +196,9 @@ impl Ledger {
             Some(&format!("block {} 0x{}", place.block_number, hex::encode(place.block_hash))),
         )
         .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().included.inc();
+        Ok(())
     }
 
     /// Takes an inclusion back, because its block is no longer canonical and the transaction stands in no other.
@@ -217,7 +219,9 @@ impl Ledger {
         .await?
         .ok_or(LedgerError::Moved { what: "included anchor" })?;
         history(&mut transaction, batch, target, &state, Some(why)).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().regressed.inc();
+        Ok(())
     }
 
     /// Records that the block the anchor stands in is final, with the evidence captured there.
@@ -248,7 +252,9 @@ impl Ledger {
         .await?;
         exactly_one(done.rows_affected(), "anchor included in that block")?;
         history(&mut transaction, batch, target, "final", None).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().finalized.inc();
+        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@
 //! A pool of connections waits for a server that is away, each caller for itself. The gate asks on a connection of its
 //! own, so that who comes meanwhile is told at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -30,12 +32,15 @@ struct Closed {
 
 /// The gate of one ledger. Cloning gives another hold on the same.
 #[derive(Debug, Clone)]
-pub struct Gate(watch::Sender<Closed>);
+pub struct Gate {
+    closed: watch::Sender<Closed>,
+    waiting: Arc<AtomicU64>,
+}
 
 impl Default for Gate {
     /// Open: who never asks never learns otherwise.
     fn default() -> Self {
-        Self(watch::Sender::new(Closed::default()))
+        Self { closed: watch::Sender::new(Closed::default()), waiting: Arc::default() }
     }
 }
 
@@ -43,23 +48,29 @@ impl Gate {
     /// Whether the database did not answer when it was last asked.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        self.0.borrow().away
+        self.closed.borrow().away
     }
 
     /// Whether more digests wait to be sealed than may.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.borrow().full
+        self.closed.borrow().full
+    }
+
+    /// Digests that were not sealed when they were last counted.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Ends when the database is away: at once when it is.
     pub async fn away(&self) {
         // The sender is ours, so it cannot be gone.
-        let _ = self.0.subscribe().wait_for(|closed| closed.away).await;
+        let _ = self.closed.subscribe().wait_for(|closed| closed.away).await;
     }
 
     fn set_away(&self, away: bool) {
-        if self.0.send_if_modified(|closed| std::mem::replace(&mut closed.away, away) != away) {
+        if self.closed.send_if_modified(|closed| std::mem::replace(&mut closed.away, away) != away) {
             match away {
                 true => tracing::warn!("the database is away: requests are answered with 503 until it is back"),
                 false => tracing::info!("the database is back"),
@@ -68,7 +79,7 @@ impl Gate {
     }
 
     fn set_full(&self, full: bool) {
-        if self.0.send_if_modified(|closed| std::mem::replace(&mut closed.full, full) != full) {
+        if self.closed.send_if_modified(|closed| std::mem::replace(&mut closed.full, full) != full) {
             match full {
                 true => tracing::warn!("the pool is over its high-water mark: nothing is accepted until it is sealed"),
                 false => tracing::info!("the pool is below its high-water mark again"),
@@ -121,7 +132,10 @@ impl Ledger {
         loop {
             let begun = Instant::now();
             match tokio::time::timeout(LONGEST, self.unsealed(high_water)).await {
-                Ok(Ok(waiting)) => self.gate.set_full(waiting >= high_water),
+                Ok(Ok(waiting)) => {
+                    self.gate.waiting.store(waiting, Ordering::Relaxed);
+                    self.gate.set_full(waiting >= high_water);
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "counting the pool"),
                 Err(_) => tracing::warn!("counting the pool takes too long"),
             }

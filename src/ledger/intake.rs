@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
+use super::events::Events;
 use super::gate::Gate;
 use super::{Ledger, LedgerError, Result, fixed, natural};
 use crate::ports::Entropy;
@@ -80,6 +81,19 @@ pub enum IntakeError {
     Stopped,
 }
 
+impl IntakeError {
+    /// One word for counting.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Full => "full",
+            Self::Away => "away",
+            Self::Ledger(_) => "database",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// Bounds of the intake.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -110,6 +124,7 @@ pub struct Intake {
     places: Arc<Semaphore>,
     limits: Limits,
     gate: Gate,
+    events: Events,
 }
 
 impl Intake {
@@ -123,7 +138,16 @@ impl Intake {
         for _ in 0..limits.lanes.max(1) {
             lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits, gate: ledger.gate().clone() }, lanes)
+        (
+            Self {
+                jobs,
+                places: Arc::new(Semaphore::new(limits.waiting.max(1))),
+                limits,
+                gate: ledger.gate().clone(),
+                events: ledger.events().clone(),
+            },
+            lanes,
+        )
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -131,6 +155,14 @@ impl Intake {
     /// # Errors
     /// All or nothing is acknowledged; see [`IntakeError`].
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        let accepted = self.take(items).await;
+        if let Err(error) = &accepted {
+            self.events.refused.get_or_create(&[("reason", error.reason())]).inc();
+        }
+        accepted
+    }
+
+    async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
@@ -145,6 +177,12 @@ impl Intake {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+
+    /// Digests that wait for their commit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.limits.waiting.max(1) - self.places.available_permits()
     }
 
     /// Whether anybody takes what is handed in: false once every lane has ended.
@@ -175,8 +213,15 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
 /// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
 async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
     let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+    let begun = tokio::time::Instant::now();
     match insert(ledger, entropy, &all).await {
         Ok(mut accepted) => {
+            let events = ledger.events();
+            let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
+            events.accepted.inc_by(fresh);
+            events.repeated.inc_by(accepted.len() as u64 - fresh);
+            events.group.observe(accepted.len() as f64);
+            events.commit_seconds.observe(begun.elapsed().as_secs_f64());
             for job in batch.into_iter().rev() {
                 let own = accepted.split_off(accepted.len() - job.items.len());
                 // A client that went away has its digests accepted all the same.
@@ -208,6 +253,7 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
     for _ in 0..3 {
         match ledger.accept(items, &salts).await {
             Err(error) if error.is_transient() => {
+                ledger.events().retries.inc();
                 tracing::warn!(%error, "accepting digests: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;

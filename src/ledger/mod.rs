@@ -9,8 +9,10 @@ pub mod attempts;
 pub mod audit;
 pub mod batches;
 pub mod entries;
+pub mod events;
 pub mod finality;
 pub mod gate;
+pub mod gauges;
 pub mod intake;
 pub mod leases;
 pub mod policy;
@@ -25,6 +27,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor};
 
+use self::events::Events;
 use self::gate::Gate;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -88,6 +91,7 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 pub struct Ledger {
     pool: PgPool,
     gate: Gate,
+    events: Events,
 }
 
 impl Ledger {
@@ -111,7 +115,13 @@ impl Ledger {
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool, gate: Gate::default() }
+        Self { pool, gate: Gate::default(), events: Events::default() }
+    }
+
+    /// What this process has done to the ledger.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The pool, for the rooms of this module.

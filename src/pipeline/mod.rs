@@ -54,6 +54,21 @@ pub enum StepError {
     Halt(String),
 }
 
+impl StepError {
+    /// One word for counting.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::Ledger(LedgerError::LeaseLost { .. }) => "lease_lost",
+            Self::Ledger(LedgerError::Moved { .. }) => "moved",
+            Self::Ledger(_) => "database",
+            Self::Chain(_) => "chain",
+            Self::Sign(_) => "signer",
+            Self::Halt(_) => "halt",
+        }
+    }
+}
+
 /// Result of a step.
 pub type Result<T> = std::result::Result<T, StepError>;
 
