@@ -243,4 +243,30 @@ mod tests {
             assert_eq!(Deadline::new(move |_| seal, Duration::from_secs(allowance)).of(datetime!(2026-11-22 06:00:30 UTC)), by);
         }
     }
+
+    #[test]
+    fn what_was_received_before_the_passed_moment_is_late_and_nothing_else() {
+        let start = datetime!(2026-11-22 06:00:00 UTC);
+        // Seals each 7 minutes; now and then none for three days.
+        let next = move |moment: OffsetDateTime| {
+            let mut step = (moment - start).whole_seconds().div_euclid(420) + 1;
+            while step.rem_euclid(2_000) < 600 {
+                step += 1;
+            }
+            start + time::Duration::seconds(step * 420)
+        };
+        for allowance in [0, 1, 419, 1_800, 500_000] {
+            let deadline = Deadline::new(next, Duration::from_secs(allowance));
+            for at in 0..400_i64 {
+                let now = start + time::Duration::milliseconds(at * 7_777_777);
+                let passed = deadline.passed(now).expect("seals have no beginning");
+                for off in [-1, 0, 1] {
+                    let received = passed + time::Duration::nanoseconds(off);
+                    assert_eq!(deadline.of(received) < now, received < passed, "{allowance} {now} {received}");
+                }
+            }
+        }
+        assert_eq!(Deadline::new(|_| LAST, Duration::ZERO).passed(start), None, "no seal ever came");
+        assert_eq!(Deadline::new(next, Duration::MAX).passed(start), None);
+    }
 }

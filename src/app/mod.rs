@@ -229,6 +229,11 @@ mod tests {
         let ended =
             supervise(pending(), pending(), &mut task(ready(())), &mut task(pending())).await.expect_err("the pipeline ended");
         assert!(ended.to_string().starts_with("the pipeline ended by itself"), "{ended}");
+        // A process without one of the two is not ended for lack of it.
+        for (mut steps, mut lanes) in [(JoinSet::new(), task(pending())), (task(pending()), JoinSet::new())] {
+            let still = supervise(pending(), pending(), &mut steps, &mut lanes);
+            assert!(tokio::time::timeout(Duration::from_millis(50), still).await.is_err());
+        }
         supervise(ready(Ok(())), pending(), &mut task(pending()), &mut task(pending())).await.expect("an orderly stop");
     }
 }

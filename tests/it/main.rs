@@ -10,6 +10,8 @@ mod ledger;
 mod local_stack;
 mod main_job;
 mod model;
+mod modes;
+mod outage;
 mod pipeline;
 mod several;
 mod simulation;

@@ -16,11 +16,12 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(home: &Path, files: &Path, ports: [u16; 2]) -> Self {
+    fn start(home: &Path, files: &Path, ports: [u16; 3]) -> Self {
         let (folder, output) = (home.join("stack"), home.join("output"));
         let log = std::fs::File::create(&output).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
-            .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string(), "--folder"])
+            .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
+            .args(["--metrics-port", &ports[2].to_string(), "--folder"])
             .arg(&folder)
             .arg("--prove")
             .arg(files)
@@ -87,8 +88,8 @@ fn verdict(file: &Path, receipt: &Path, block_hash: &str) -> (i32, String) {
     answer
 }
 
-fn free_ports() -> [u16; 2] {
-    [(); 2].map(|()| sceau::dev::host::free_port().expect("a free port"))
+fn free_ports() -> [u16; 3] {
+    [(); 3].map(|()| sceau::dev::host::free_port().expect("a free port"))
 }
 
 #[test]

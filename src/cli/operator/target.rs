@@ -113,7 +113,7 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
         Action::Require { count } => {
             let configured = settled.targets.iter().map(name).collect::<anyhow::Result<Vec<_>>>()?;
             let policy = ledger.require_anchors(count.into(), &configured).await.map_err(decided)?;
-            out.line(format_args!("anchored when {} have it, from batch {} on", targets(policy.needed), policy.from_batch))?;
+            out.line(format_args!("anchored when {} it, from batch {} on", targets(policy.needed), policy.from_batch))?;
         }
         Action::Retire { target, abandon } => {
             let retired = ledger.retire_target(target.0, abandon).await.map_err(decided)?;
@@ -147,7 +147,7 @@ async fn list(ledger: &Ledger, json: bool, out: &mut Out) -> anyhow::Result<()> 
         out.json(&json!({ "anchored_when": policy.needed, "from_batch": policy.from_batch, "targets": targets }))?;
         return Ok(());
     }
-    out.line(format_args!("anchored when {} have it, from batch {} on", targets(policy.needed), policy.from_batch))?;
+    out.line(format_args!("anchored when {} it, from batch {} on", targets(policy.needed), policy.from_batch))?;
     for target in &known {
         let state = match target.retired_at.and_then(|at| at.format(&Rfc3339).ok()) {
             Some(at) => format!("retired {at}"),
@@ -164,7 +164,7 @@ async fn list(ledger: &Ledger, json: bool, out: &mut Out) -> anyhow::Result<()> 
 }
 
 fn targets(count: u64) -> String {
-    if count == 1 { "1 target".into() } else { format!("{count} targets") }
+    if count == 1 { "1 target has".into() } else { format!("{count} targets have") }
 }
 
 fn shown(target: &KnownTarget) -> String {
