@@ -17,7 +17,12 @@ impl Instance {
     pub fn start(settings: &Path, name: &str, arguments: &[&str]) -> Self {
         let log = settings.with_file_name(format!("{name}.log"));
         let file = std::fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sceau"));
+        // Knobs of the tests are no settings.
+        std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("SCEAU_")).for_each(|name| {
+            command.env_remove(name);
+        });
+        let child = command
             .args(["serve", "--config"])
             .arg(settings)
             .args(arguments)

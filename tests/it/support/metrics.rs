@@ -62,7 +62,7 @@ pub fn read(text: &str) -> Scrape {
     let body = text.strip_suffix("# EOF\n").expect("# EOF at the end");
     let mut scrape = Scrape::default();
     let (mut helped, mut ended, mut current) = (BTreeSet::new(), BTreeSet::new(), None::<String>);
-    let mut buckets: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    let (mut buckets, mut counts) = (BTreeMap::<String, Vec<(f64, f64)>>::new(), BTreeMap::new());
     for line in body.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
             let (word, rest) = comment.split_once(' ').expect("HELP, TYPE or UNIT");
@@ -112,11 +112,14 @@ pub fn read(text: &str) -> Scrape {
             buckets.entry(format!("{family}{others:?}")).or_default().push((bound, value));
         }
         if suffix == "_count" {
-            let all = &buckets[&format!("{family}{:?}", label.iter().collect::<Vec<_>>())];
-            assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1), "{family}: {all:?}");
-            assert_eq!(all.last(), Some(&(f64::INFINITY, value)), "{family}");
+            counts.insert(format!("{family}{:?}", label.iter().collect::<Vec<_>>()), value);
         }
         assert!(scrape.samples.insert(series.to_owned(), value).is_none(), "twice: {series}");
+    }
+    assert!(counts.keys().eq(buckets.keys()), "{counts:?} {buckets:?}");
+    for (histogram, all) in buckets {
+        assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1), "{histogram}: {all:?}");
+        assert_eq!(all.last(), Some(&(f64::INFINITY, counts[&histogram])), "{histogram}");
     }
     scrape
 }
