@@ -249,7 +249,7 @@ mod tests {
         let start = datetime!(2026-11-22 06:00:00 UTC);
         // Seals each 7 minutes; now and then none for three days.
         let next = move |moment: OffsetDateTime| {
-            let mut step = (moment - start).whole_seconds().div_euclid(420) + 1;
+            let mut step = (moment - start).whole_nanoseconds().div_euclid(420_000_000_000) as i64 + 1;
             while step.rem_euclid(2_000) < 600 {
                 step += 1;
             }

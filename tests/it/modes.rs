@@ -108,6 +108,8 @@ async fn the_api_accepts_and_the_pipeline_anchors_each_with_its_own_keys() {
     let http = reqwest::Client::new();
     let submit = || http.post(format!("{base}/v1/proofs")).bearer_auth(&token).json(&json!({ "proofs": [{ "digest": digest }] }));
     assert_eq!(submit().send().await.expect("an answer").status(), 201);
+    // An answer may be two seconds old.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let (_, status) = get(format!("{base}/v1/status")).await;
     assert!(status["oldest_pending"]["received_at"].is_string() && status["last_sealed"].is_null(), "nobody seals: {status}");
     let before = scrape(api_metrics).await;
