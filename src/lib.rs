@@ -15,4 +15,5 @@ pub mod ledger;
 pub mod metrics;
 pub mod pipeline;
 pub mod ports;
+pub mod signing;
 pub mod telemetry;

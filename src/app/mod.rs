@@ -14,7 +14,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-pub use self::targets::wallet;
 use crate::api::listen::Listener;
 use crate::api::overview::Overview;
 use crate::api::secret::Pepper;

@@ -94,8 +94,8 @@ impl Work for Anchor {
         if let Some(anchoring) = &self.connected {
             return anchoring.step().await;
         }
-        let Endpoint { chain, signer, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<dyn Chain>::clone(chain), Arc::clone(signer));
+        let Endpoint { chain, key, policy } = &self.endpoint;
+        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<dyn Chain>::clone(chain), key.open().await?);
         let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
         tracing::info!(chain = ?self.endpoint.chain, "connected");
         self.connected = Some(anchoring);

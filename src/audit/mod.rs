@@ -7,6 +7,7 @@
 mod anchors;
 mod attempts;
 mod batches;
+mod calls;
 mod entries;
 mod lanes;
 
@@ -111,6 +112,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     lanes::check_targets(ledger, witnesses, &mut report).await?;
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
     batches::check_anchored(ledger, &mut report).await?;
+    calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
     Ok(report)
 }

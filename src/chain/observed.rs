@@ -31,7 +31,6 @@ pub struct Seen {
     base_fee: Family<Labels<1>, Amount>,
     ceiling: Family<Labels<1>, Amount>,
     nonce: Family<Labels<2>, Gauge>,
-    balance: Family<Labels<2>, Amount>,
 }
 
 impl Default for Seen {
@@ -46,7 +45,6 @@ impl Default for Seen {
             base_fee: Family::default(),
             ceiling: Family::default(),
             nonce: Family::default(),
-            balance: Family::default(),
         }
     }
 }
@@ -64,7 +62,6 @@ impl Seen {
         registry.register("chain_base_fee_wei", "Base fee last seen, wei per gas", self.base_fee.clone());
         registry.register("chain_fee_ceiling_wei", "Most that is offered, wei per gas", self.ceiling.clone());
         registry.register("signer_mined_nonce", "Transactions of the signer mined when last asked", self.nonce.clone());
-        registry.register("signer_balance_wei", "Balance of the signer when last asked, wei", self.balance.clone());
     }
 }
 
@@ -153,9 +150,7 @@ impl Chain for Observed {
     }
 
     async fn balance(&self, address: Address) -> Result<u128, ChainError> {
-        let balance = self.count("balance", self.chain.balance(address)).await?;
-        self.seen.balance.get_or_create(&self.signer(address)).set(balance as f64);
-        Ok(balance)
+        self.count("balance", self.chain.balance(address)).await
     }
 
     async fn code_hash(&self) -> Result<Option<B256>, ChainError> {
@@ -168,6 +163,14 @@ impl Chain for Observed {
 
     async fn last_number(&self) -> Result<u64, ChainError> {
         self.count("last_number", self.chain.last_number()).await
+    }
+
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.count("publisher", self.chain.publisher()).await
+    }
+
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        self.count("paid", self.chain.paid(tx_hash)).await
     }
 
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {

@@ -13,7 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
-use self::snapshot::{Snapshot, Told};
+use self::snapshot::{Answer, Snapshot, Told};
 use crate::api::overview::Overview;
 use crate::api::traffic::Traffic;
 use crate::chain::observed::Seen;
@@ -102,7 +102,8 @@ impl Metrics {
             // Half-way between question and answer is when the database looked at its clock, more or less.
             let ours = before + (clock.now() - before) / 2;
             let ahead = time::Duration::as_seconds_f64(gauges.now - ours);
-            Ok::<_, crate::ledger::LedgerError>((overview.status().await?, gauges, ahead))
+            let (status, funds) = (overview.status().await?, ledger.funds().await?);
+            Ok::<_, crate::ledger::LedgerError>(Answer { status, gauges, funds, ahead })
         };
         match timeout(PATIENCE, asked).await {
             Ok(Ok(asked)) => told.database = Some(asked),

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use time::OffsetDateTime;
 
+use crate::ledger::funds::Funds;
 use crate::ledger::gauges::{Gauges, TargetGauges};
 use crate::ledger::status::{ServiceStatus, TargetStatus};
 
@@ -24,8 +25,18 @@ pub(super) struct Told {
     pub pool: u64,
     /// Whether nothing is accepted for that.
     pub pool_full: bool,
-    /// What the database says, and how many seconds its clock is ahead of ours; none: it does not answer.
-    pub database: Option<(Arc<ServiceStatus>, Gauges, f64)>,
+    /// What the database says; none: it does not answer.
+    pub database: Option<Answer>,
+}
+
+/// What the database says.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: Arc<ServiceStatus>,
+    pub gauges: Gauges,
+    pub funds: Vec<Funds>,
+    /// How many seconds its clock is ahead of ours.
+    pub ahead: f64,
 }
 
 /// Prints what was told last.
@@ -37,10 +48,11 @@ impl Collector for Snapshot {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut print = Print(encoder);
         told.process(&mut print)?;
-        if let Some((status, gauges, ahead)) = &told.database {
+        if let Some(Answer { status, gauges, funds, ahead }) = &told.database {
             print.one("database_clock_ahead", "Database clock minus ours", Some(Unit::Seconds), *ahead)?;
             service(status, &mut print)?;
             pipeline(gauges, &mut print)?;
+            publishers(funds, &mut print)?;
         }
         Ok(())
     }
@@ -107,10 +119,23 @@ fn pipeline(gauges: &Gauges, print: &mut Print<'_>) -> Result<(), Error> {
     print.each("oldest_unfinal_age", help, Some(Unit::Seconds), of(|target| target.oldest_unfinal))?;
     let attempts = gauges.targets.iter().map(|target| ([("target", named(target))], target.attempts));
     print.each("attempts_most", "Most attempts of one anchor that is in no block", None, attempts)?;
-    let lanes = gauges.lanes.iter().map(|(chain, signer, nonce)| {
-        ([("chain", format!("eip155:{chain}")), ("signer", format!("0x{}", hex::encode(signer)))], *nonce)
-    });
+    let lanes = gauges.lanes.iter().map(|(chain, signer, nonce)| (publisher(*chain, signer), *nonce));
     print.each("signer_next_nonce", "Nonce of the next transaction, by the journal", None, lanes)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "amounts are shown, not reckoned with")]
+fn publishers(funds: &[Funds], print: &mut Print<'_>) -> Result<(), Error> {
+    let named = |funds: &Funds| publisher(funds.chain_id, &funds.signer);
+    let balances = funds.iter().map(|funds| (named(funds), funds.balance as f64));
+    print.each("signer_balance_wei", "Balance of the signer when last asked, wei", None, balances)?;
+    let costs = funds.iter().filter_map(|funds| Some((named(funds), funds.per_anchor? as f64)));
+    print.each("signer_anchor_cost_wei", "What its newest anchors cost on average, wei", None, costs)?;
+    let days = funds.iter().filter_map(|funds| Some((named(funds), funds.runway_days()?)));
+    print.each("signer_runway_days", "How long its balance lasts at the present rate", None, days)
+}
+
+fn publisher(chain_id: u64, signer: &[u8; 20]) -> [(&'static str, String); 2] {
+    [("chain", format!("eip155:{chain_id}")), ("signer", format!("0x{}", hex::encode(signer)))]
 }
 
 fn name(chain_id: u64, registry: &[u8; 20]) -> String {

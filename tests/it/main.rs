@@ -13,6 +13,7 @@ mod model;
 mod modes;
 mod outage;
 mod pipeline;
+mod publisher;
 mod several;
 mod simulation;
 mod support;

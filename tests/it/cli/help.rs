@@ -24,6 +24,12 @@ const COMMANDS: &[&str] = &[
     "target resume",
     "contract",
     "contract deploy",
+    "contract status",
+    "contract set-publisher",
+    "contract accept-publisher",
+    "contract revoke-publisher",
+    "contract transfer-ownership",
+    "contract accept-ownership",
 ];
 
 #[test]
