@@ -7,11 +7,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+/// Histograms by one label.
+type Times = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
+
 /// Counters of one router. Cloning gives another hold on the same.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     requests: Family<[(&'static str, String); 3], Counter>,
-    seconds: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
+    seconds: Times,
     under_way: Gauge,
     problems: Family<[(&'static str, &'static str); 1], Counter>,
     tokens: Family<[(&'static str, &'static str); 1], Counter>,
