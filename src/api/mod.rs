@@ -2,6 +2,8 @@
 
 mod body;
 pub mod caller;
+pub mod certificate;
+mod check;
 mod conditional;
 pub mod error;
 pub mod health;
@@ -19,11 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use sceau_verifier::Digest;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -200,6 +204,8 @@ pub fn router(state: State) -> Router {
         .route("/oauth2/token", post(token::token).layer(answering.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/.well-known/oauth-authorization-server", get(token::metadata))
+        .route("/check", get(check::any))
+        .route("/check/{number}", get(check::batch).layer(answering.clone()))
         .nest("/v1", partner::routes().layer(answering))
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -215,6 +221,13 @@ async fn unless_away(api: State, request: Request, next: Next) -> Result<Respons
         () = api.ledger.gate().away() => Err(Problem::from(IntakeError::Away)),
         response = next.run(request) => Ok(response),
     }
+}
+
+/// The entity tag of a body, and whether the client has that one already (RFC 9110 §13.1.2).
+fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
+    let tag = format!("\"{}\"", Digest::of(body));
+    let same = conditional::has(headers, &tag);
+    (tag, same)
 }
 
 fn described(code: Code) -> Value {

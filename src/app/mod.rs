@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+pub use self::targets::Way;
 use crate::api::listen::Listener;
 use crate::api::overview::Overview;
 use crate::api::secret::Pepper;
@@ -98,7 +99,7 @@ pub async fn serve(
     };
     let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
-        true => Some(pipeline::start(&config, &ledger, &schedule, &seen, holder, &mut steps).await?),
+        true => Some(pipeline::start(&config, &ledger, &schedule, (&ports, &seen), holder, &mut steps).await?),
         false => None,
     };
     steps.spawn(ledger.clone().keep_gate(config.seal.high_water));

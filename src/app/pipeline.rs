@@ -9,8 +9,7 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
-use super::targets::Endpoint;
-use crate::chain::Chain;
+use super::targets::{Endpoint, Way};
 use crate::chain::observed::Seen;
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -19,6 +18,7 @@ use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::{self, Step};
+use crate::ports::Ports;
 
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
 const POLL: Duration = Duration::from_secs(1);
@@ -31,11 +31,12 @@ pub(super) async fn start(
     config: &Config,
     ledger: &Ledger,
     schedule: &Schedule,
-    seen: &Seen,
+    (ports, seen): (&Ports, &Seen),
     holder: Uuid,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<JobScheduler> {
-    let endpoints = config.targets.iter().map(|target| Endpoint::of(target, seen)).collect::<anyhow::Result<Vec<_>>>()?;
+    let endpoints =
+        config.targets.iter().map(|target| Endpoint::of(target, &ports.entropy, seen)).collect::<anyhow::Result<Vec<_>>>()?;
     let (due, sealed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let sealer = Sealer {
         ledger: ledger.clone(),
@@ -94,10 +95,13 @@ impl Work for Anchor {
         if let Some(anchoring) = &self.connected {
             return anchoring.step().await;
         }
-        let Endpoint { chain, key, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<dyn Chain>::clone(chain), key.open().await?);
-        let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
-        tracing::info!(chain = ?self.endpoint.chain, "connected");
+        let Endpoint { way, key, policy } = &self.endpoint;
+        let (ledger, signer) = (self.ledger.clone(), key.open().await?);
+        let anchoring = match way.clone() {
+            Way::One(chain) => Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?,
+            Way::Several(endpoints) => Anchoring::connect_several(ledger, endpoints, signer, *policy, self.holder).await?,
+        };
+        tracing::info!(chain = ?self.endpoint.way, "connected");
         self.connected = Some(anchoring);
         Ok(Step::Worked)
     }

@@ -22,12 +22,12 @@ type Amount = Gauge<f64, AtomicU64>;
 /// What was seen of all chains of this process. Cloning gives another hold on the same.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    calls: Family<Labels<3>, Counter>,
-    seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
-    sent: Family<Labels<2>, Counter>,
-    head: Family<Labels<1>, Gauge>,
-    head_time: Family<Labels<1>, Gauge>,
-    finalized: Family<Labels<1>, Gauge>,
+    calls: Family<Labels<4>, Counter>,
+    seconds: Family<Labels<2>, Histogram, fn() -> Histogram>,
+    sent: Family<Labels<3>, Counter>,
+    head: Family<Labels<2>, Gauge>,
+    head_time: Family<Labels<2>, Gauge>,
+    finalized: Family<Labels<2>, Gauge>,
     base_fee: Family<Labels<1>, Amount>,
     ceiling: Family<Labels<1>, Amount>,
     nonce: Family<Labels<2>, Gauge>,
@@ -50,6 +50,12 @@ impl Default for Seen {
 }
 
 impl Seen {
+    /// Shows that no more than `wei` per gas is offered on a target.
+    pub fn ceiling(&self, chain_id: &u64, registry: &str, wei: u128) {
+        let name = format!("eip155:{chain_id}:{}", registry.to_lowercase());
+        self.ceiling.get_or_create(&[("target", name)]).set(wei as f64);
+    }
+
     /// Names all of it in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("chain_calls", "Calls of a target's chain, by what came of them", self.calls.clone());
@@ -71,20 +77,24 @@ pub struct Observed {
     chain: Arc<dyn Chain>,
     seen: Seen,
     name: String,
+    endpoint: String,
 }
 
 impl Observed {
-    /// Watches `chain`, on which no more than `ceiling` wei per gas is offered.
+    /// Watches `chain`, which is the target's endpoint number `endpoint`, from 1.
     #[must_use]
-    pub fn new(chain: Arc<dyn Chain>, seen: Seen, ceiling: u128) -> Self {
+    pub fn new(chain: Arc<dyn Chain>, seen: Seen, endpoint: usize) -> Self {
         let target = chain.target();
         let name = format!("{}:0x{}", target.caip2(), hex::encode(target.registry));
-        seen.ceiling.get_or_create(&[("target", name.clone())]).set(ceiling as f64);
-        Self { chain, seen, name }
+        Self { chain, seen, name, endpoint: endpoint.to_string() }
     }
 
-    fn label(&self) -> Labels<1> {
+    fn target_label(&self) -> Labels<1> {
         [("target", self.name.clone())]
+    }
+
+    fn label(&self) -> Labels<2> {
+        [("target", self.name.clone()), ("endpoint", self.endpoint.clone())]
     }
 
     fn signer(&self, address: Address) -> Labels<2> {
@@ -106,7 +116,8 @@ impl Observed {
             Err(ChainError::WrongChain { .. }) => "wrong_chain",
             Err(ChainError::NoRegistry { .. }) => "no_registry",
         };
-        let labels = [("target", self.name.clone()), ("call", method.to_owned()), ("outcome", outcome.to_owned())];
+        let [target, endpoint] = self.label();
+        let labels = [target, endpoint, ("call", method.to_owned()), ("outcome", outcome.to_owned())];
         self.seen.calls.get_or_create(&labels).inc();
         self.seen.seconds.get_or_create(&self.label()).observe(begun.elapsed().as_secs_f64());
         answer
@@ -132,7 +143,7 @@ impl Chain for Observed {
         let label = self.label();
         self.seen.head.get_or_create(&label).set(shown(heads.latest.number));
         self.seen.head_time.get_or_create(&label).set(shown(heads.latest.time));
-        self.seen.base_fee.get_or_create(&label).set(heads.base_fee as f64);
+        self.seen.base_fee.get_or_create(&self.target_label()).set(heads.base_fee as f64);
         if let Some(finalized) = heads.finalized {
             self.seen.finalized.get_or_create(&label).set(shown(finalized.number));
         }
@@ -187,7 +198,7 @@ impl Chain for Observed {
 
     async fn fees(&self) -> Result<FeeQuote, ChainError> {
         let quote = self.count("fees", self.chain.fees()).await?;
-        self.seen.base_fee.get_or_create(&self.label()).set(quote.base_fee as f64);
+        self.seen.base_fee.get_or_create(&self.target_label()).set(quote.base_fee as f64);
         Ok(quote)
     }
 
@@ -202,11 +213,20 @@ impl Chain for Observed {
             Ok(Sent::Rejected(_)) => "rejected",
             Err(_) => "unknown",
         };
-        self.seen.sent.get_or_create(&[("target", self.name.clone()), ("answer", said.to_owned())]).inc();
+        let [target, endpoint] = self.label();
+        self.seen.sent.get_or_create(&[target, endpoint, ("answer", said.to_owned())]).inc();
         answer
     }
 
     async fn evidence(&self, root: B256, inclusion: &Inclusion) -> Result<Evidence, ChainError> {
         self.count("evidence", self.chain.evidence(root, inclusion)).await
+    }
+
+    fn final_height(&self, heads: &Heads, depth: Option<u64>) -> Option<u64> {
+        self.chain.final_height(heads, depth)
+    }
+
+    async fn vouched(&self, block: &Block, depth: Option<u64>) -> Result<bool, ChainError> {
+        self.count("vouched", self.chain.vouched(block, depth)).await
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod anchors;
+pub mod asides;
 pub mod attempts;
 pub mod audit;
 pub mod batches;

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::asides::EndpointAside;
 use super::policy::AnchorPolicy;
 use super::{Ledger, Result, fixed, natural};
 
@@ -54,6 +55,8 @@ pub struct ServiceStatus {
     pub targets: Vec<TargetStatus>,
     /// What waits for an operator.
     pub halts: Vec<Halt>,
+    /// Endpoints of chains that are not used.
+    pub asides: Vec<EndpointAside>,
 }
 
 impl Ledger {
@@ -66,6 +69,8 @@ impl Ledger {
         &self,
         promised: impl FnOnce(OffsetDateTime) -> Option<OffsetDateTime> + Send,
     ) -> Result<ServiceStatus> {
+        // Before the transaction: a small pool has no second connection for it.
+        let asides = self.asides().await?;
         let mut transaction = self.pool().begin().await?;
         // One moment for all answers.
         sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *transaction).await?;
@@ -146,6 +151,7 @@ impl Ledger {
                 })
                 .collect::<Result<_>>()?,
             halts,
+            asides,
         })
     }
 

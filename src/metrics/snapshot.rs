@@ -90,6 +90,11 @@ fn service(status: &ServiceStatus, print: &mut Print<'_>) -> Result<(), Error> {
     print.one("halted_steps", "Steps that wait for an operator", None, status.halts.len() as u64)?;
     let halts = status.halts.iter().map(|halt| ([("step", halt.step.clone())], age(halt.since)));
     print.each("halted", "How long a step has waited for an operator", seconds.clone(), halts)?;
+    let asides = status
+        .asides
+        .iter()
+        .map(|aside| ([("step", aside.step.clone()), ("endpoint", aside.endpoint.to_string())], age(aside.since)));
+    print.each("endpoint_aside", "How long an endpoint has not been used", seconds.clone(), asides)?;
     let named = |target: &TargetStatus| [("target", name(target.chain_id, &target.registry))];
     let finals = || status.targets.iter().filter_map(|target| Some((named(target), target.last_final?)));
     let batches = finals().map(|(labels, (batch, ..))| (labels, batch));

@@ -10,12 +10,14 @@ pub mod recheck;
 pub mod runner;
 pub mod schedule;
 pub mod seal;
+pub mod through;
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::chain::ChainError;
+use crate::chain::endpoints::NoView;
 use crate::chain::signer::SignError;
 use crate::ledger::leases::Lease;
 use crate::ledger::{Ledger, LedgerError};
@@ -70,6 +72,16 @@ impl StepError {
             Self::Sign(_) => "signer",
             Self::Halt(_) => "halt",
             Self::Funds(_) => "funds",
+        }
+    }
+}
+
+impl From<NoView> for StepError {
+    fn from(nobody: NoView) -> Self {
+        match nobody {
+            NoView::Chain(error) => Self::Chain(error),
+            NoView::Disagreement(why) => Self::Chain(ChainError::Garbage(why)),
+            NoView::Halt(why) => Self::Halt(why),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod api;
 mod audit;
+mod certificate;
 mod chain;
 mod child;
 mod cli;
+mod endpoints;
 mod kill;
 mod ledger;
 mod local_stack;

@@ -145,7 +145,7 @@ async fn the_api_accepts_and_the_pipeline_anchors_each_with_its_own_keys() {
     assert_eq!(after.value("sceau_anchors_finalized_total"), 1.0);
     assert_eq!(after.value("sceau_attempts_stored_total{kind=\"first\"}"), 1.0);
     assert_eq!(after.value(&format!("sceau_anchors{{{target},state=\"sent\"}}")), 0.0);
-    assert!(after.value(&format!("sceau_chain_head{{{target}}}")) > 1.0);
+    assert!(after.value(&format!("sceau_chain_head{{{target},endpoint=\"1\"}}")) > 1.0);
     assert!(
         after.value(&format!("sceau_chain_base_fee_wei{{{target}}}"))
             < after.value(&format!("sceau_chain_fee_ceiling_wei{{{target}}}"))

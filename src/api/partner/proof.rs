@@ -14,7 +14,7 @@ use super::{AnchorView, Links};
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::token::Scope;
-use crate::api::{State, conditional, receipt};
+use crate::api::{State, etag, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
 
@@ -88,8 +88,7 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
     });
     let Some(assembled) = assembled else { return Err(not_ready(&api, &proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let tag = format!("\"{}\"", Digest::of(&assembled.bytes));
-    let same = conditional::has(&headers, &tag);
+    let (tag, same) = etag(&assembled.bytes, &headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::api::error::{Code, Result};
 use crate::api::{Deadline, State, conditional};
+use crate::ledger::asides::EndpointAside;
 use crate::ledger::status::{ServiceStatus, TargetStatus};
 
 /// What changes all the time stands beside the facts: the tag is of the facts alone.
@@ -33,6 +34,7 @@ struct Facts {
     policy: Policy,
     targets: Vec<Target>,
     halted: Vec<Halted>,
+    aside: Vec<Aside>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +91,16 @@ struct Halted {
     since: OffsetDateTime,
 }
 
+/// An endpoint of a chain that is not used, by its place in the settings: which address that is concerns operators only.
+#[derive(Serialize)]
+struct Aside {
+    step: String,
+    endpoint: u32,
+    why: String,
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+}
+
 /// Public: no token is asked for. Says nothing about any account.
 ///
 /// # Errors
@@ -131,7 +143,14 @@ impl Facts {
                 .iter()
                 .map(|halt| Halted { step: halt.step.clone(), why: halt.why.clone(), since: halt.since })
                 .collect(),
+            aside: status.asides.iter().map(Aside::of).collect(),
         }
+    }
+}
+
+impl Aside {
+    fn of(aside: &EndpointAside) -> Self {
+        Self { step: aside.step.clone(), endpoint: aside.endpoint, why: aside.why.clone(), since: aside.since }
     }
 }
 

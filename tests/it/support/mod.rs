@@ -10,6 +10,7 @@ mod database;
 pub mod instance;
 pub mod metrics;
 pub mod process;
+pub mod rpc;
 
 pub use anvil::{Anvil, anvil, anvil_with};
 pub use database::{Database, database};
