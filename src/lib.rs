@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod ledger;
+pub mod metrics;
 pub mod pipeline;
 pub mod ports;
 pub mod signing;

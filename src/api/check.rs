@@ -93,6 +93,7 @@ fn facts(language: Language, number: u64, root: Option<Digest>, anchors: &[Ancho
             AnchorState::Final => say("définitif", "final"),
             AnchorState::Included => say("pas encore définitif", "not final yet"),
             AnchorState::Planned | AnchorState::Sent => say("pas encore ancré", "not anchored yet"),
+            AnchorState::Withdrawn => say("registre retiré du service", "registry retired"),
         };
         row(say("État", "Status"), state);
         if let Some(place) = &anchor.place {

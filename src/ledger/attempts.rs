@@ -59,7 +59,9 @@ impl Ledger {
         insert(&mut transaction, target, batch, attempt).await?;
         history(&mut transaction, batch, target, "sent", Some(&format!("nonce {nonce}, 0x{}", hex::encode(attempt.tx_hash))))
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().attempts.get_or_create(&[("kind", "first")]).inc();
+        Ok(())
     }
 
     /// Stores another attempt at the same nonce, with other fees.
@@ -81,7 +83,9 @@ impl Ledger {
         insert(&mut transaction, target, batch, attempt).await?;
         history(&mut transaction, batch, target, "sent", Some(&format!("higher fees, 0x{}", hex::encode(attempt.tx_hash))))
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().attempts.get_or_create(&[("kind", "higher_fees")]).inc();
+        Ok(())
     }
 
     /// All attempts of an anchor that were not given up, lowest fees first.

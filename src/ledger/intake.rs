@@ -13,6 +13,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
+use super::events::Events;
+use super::gate::Gate;
 use super::{Ledger, LedgerError, Result, fixed, natural};
 use crate::ports::Entropy;
 
@@ -69,12 +71,31 @@ pub enum IntakeError {
     /// More is waiting than the pool takes; nothing of this submission was stored.
     #[error("too many submissions are waiting")]
     Overloaded,
+    /// More digests wait to be sealed than may; nothing of this submission was stored.
+    #[error("the pool is over its high-water mark")]
+    Full,
+    /// The database does not answer; nothing of this submission was stored.
+    #[error("the database is away")]
+    Away,
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
     /// The intake has ended, because the process is stopping.
     #[error("the service is stopping")]
     Stopped,
+}
+
+impl IntakeError {
+    /// One word for counting.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Full => "full",
+            Self::Away => "away",
+            Self::Ledger(_) => "database",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// Bounds of the intake.
@@ -106,6 +127,8 @@ pub struct Intake {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     limits: Limits,
+    gate: Gate,
+    events: Events,
 }
 
 impl Intake {
@@ -119,7 +142,16 @@ impl Intake {
         for _ in 0..limits.lanes.max(1) {
             lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
+        (
+            Self {
+                jobs,
+                places: Arc::new(Semaphore::new(limits.waiting.max(1))),
+                limits,
+                gate: ledger.gate().clone(),
+                events: ledger.events().clone(),
+            },
+            lanes,
+        )
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -127,14 +159,34 @@ impl Intake {
     /// # Errors
     /// All or nothing is acknowledged; see [`IntakeError`].
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        let accepted = self.take(items).await;
+        if let Err(error) = &accepted {
+            self.events.refused.get_or_create(&[("reason", error.reason())]).inc();
+        }
+        accepted
+    }
+
+    async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.gate.is_away() {
+            return Err(IntakeError::Away);
+        }
+        if self.gate.is_full() {
+            return Err(IntakeError::Full);
         }
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+
+    /// Digests that wait for their commit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.limits.waiting.max(1) - self.places.available_permits()
     }
 
     /// Whether anybody takes what is handed in: false once every lane has ended.
@@ -165,8 +217,15 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
 /// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
 async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
     let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+    let begun = tokio::time::Instant::now();
     match insert(ledger, entropy, &all).await {
         Ok(mut accepted) => {
+            let events = ledger.events();
+            let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
+            events.accepted.inc_by(fresh);
+            events.repeated.inc_by(accepted.len() as u64 - fresh);
+            events.group.observe(accepted.len() as f64);
+            events.commit_seconds.observe(begun.elapsed().as_secs_f64());
             for job in batch.into_iter().rev() {
                 let own = accepted.split_off(accepted.len() - job.items.len());
                 // A client that went away has its digests accepted all the same.

@@ -11,11 +11,15 @@ pub mod audit;
 pub mod batches;
 pub mod calls;
 pub mod entries;
+pub mod events;
 pub mod finality;
 pub mod funds;
+pub mod gate;
+pub mod gauges;
 pub mod intake;
 pub mod kagesecur;
 pub mod leases;
+pub mod policy;
 pub mod proofs;
 pub mod status;
 pub mod targets;
@@ -27,6 +31,9 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor};
+
+use self::events::Events;
+use self::gate::Gate;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -104,6 +111,8 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: PgPool,
+    gate: Gate,
+    events: Events,
 }
 
 impl Ledger {
@@ -121,13 +130,19 @@ impl Ledger {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, gate: Gate::default(), events: Events::default() }
+    }
+
+    /// What this process has done to the ledger.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The pool, for the rooms of this module.

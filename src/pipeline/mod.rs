@@ -60,6 +60,22 @@ pub enum StepError {
     Funds(String),
 }
 
+impl StepError {
+    /// One word for counting.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::Ledger(LedgerError::LeaseLost { .. }) => "lease_lost",
+            Self::Ledger(LedgerError::Moved { .. }) => "moved",
+            Self::Ledger(_) => "database",
+            Self::Chain(_) => "chain",
+            Self::Sign(_) => "signer",
+            Self::Halt(_) => "halt",
+            Self::Funds(_) => "funds",
+        }
+    }
+}
+
 impl From<NoView> for StepError {
     fn from(nobody: NoView) -> Self {
         match nobody {

@@ -32,6 +32,9 @@ pub struct Watched<W> {
 impl<W: Work> Work for Watched<W> {
     async fn step(&mut self) -> Result<Step> {
         let done = self.work.step().await;
+        if let Err(error) = &done {
+            self.ledger.events().step_errors.get_or_create(&[("step", self.name.clone()), ("cause", error.cause().into())]).inc();
+        }
         match &done {
             Err(StepError::Halt(why) | StepError::Funds(why)) => {
                 self.halted = true;

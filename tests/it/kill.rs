@@ -150,7 +150,7 @@ async fn a_service_on_a_server_that_forgets_does_not_start() {
 
 /// A port that stays ours while nobody listens on it: below those the system gives to outgoing connections, of which this
 /// test makes many.
-fn lasting_port() -> u16 {
+pub fn lasting_port() -> u16 {
     loop {
         let mut random = [0; 2];
         SystemEntropy.fill(&mut random);

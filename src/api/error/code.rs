@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use crate::api::traffic::TokenFailure;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
         /// What went wrong, as a stable name. Programs decide by it; titles and details are for people.
@@ -118,6 +120,17 @@ impl Code {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// Why a token was not taken, where this says so.
+    #[must_use]
+    pub const fn token_failure(self) -> Option<TokenFailure> {
+        match self {
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::ScopeMissing | Self::AccountDisabled => {
+                Some(TokenFailure(self.as_str()))
+            }
+            _ => None,
+        }
     }
 
     /// The code for an answer that came from below our own handlers with nothing but a status.

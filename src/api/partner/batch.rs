@@ -28,6 +28,7 @@ struct Sealed {
     root: Digest,
     #[serde(with = "time::serde::rfc3339")]
     sealed_at: OffsetDateTime,
+    anchored_when: u64,
     anchors: Vec<AnchorView>,
 }
 
@@ -57,6 +58,7 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
         size: sealed.size,
         root: sealed.root.into(),
         sealed_at: sealed.sealed_at,
+        anchored_when: api.ledger.anchors_needed(number).await?,
         anchors,
     };
     Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())

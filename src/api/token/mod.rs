@@ -15,6 +15,7 @@ use serde_json::json;
 pub use self::jwt::{Claims, Refused, Tokens};
 pub use self::scope::{Scope, Scopes};
 use super::error::{Code, Problem, RequestId};
+use super::traffic::TokenFailure;
 use super::{State, body};
 
 /// Keys and metadata may be kept for five minutes: show a new key that long before it signs.
@@ -38,15 +39,19 @@ pub enum GrantError {
 /// Why no token was given.
 #[derive(Debug)]
 pub enum Failure {
-    /// What the client has to change.
-    Grant(GrantError, &'static str),
+    /// What the client has to change; the last is for whoever counts, who may know more than the client.
+    Grant(GrantError, &'static str, TokenFailure),
     /// What it cannot change.
     Problem(Problem),
 }
 
 impl GrantError {
     fn because(self, description: &'static str) -> Failure {
-        Failure::Grant(self, description)
+        self.counted(description, self.as_str())
+    }
+
+    fn counted(self, description: &'static str, reason: &'static str) -> Failure {
+        Failure::Grant(self, description, TokenFailure(reason))
     }
 
     const fn as_str(self) -> &'static str {
@@ -67,9 +72,9 @@ impl From<Problem> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (error, description) = match self {
+        let (error, description, failure) = match self {
             Self::Problem(problem) => return problem.into_response(),
-            Self::Grant(error, description) => (error, description),
+            Self::Grant(error, description, failure) => (error, description, failure),
         };
         let status = if error == GrantError::InvalidClient { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let mut response = (status, Json(json!({ "error": error.as_str(), "error_description": description }))).into_response();
@@ -77,6 +82,7 @@ impl IntoResponse for Failure {
             // RFC 9110 §15.5.2 wants it with every 401, RFC 6749 where the client came with Authorization.
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sceau\", charset=\"UTF-8\""));
         }
+        response.extensions_mut().insert(failure);
         RequestId::printed(never_stored(response))
     }
 }
@@ -108,8 +114,13 @@ pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
         api.ledger.credential(&client.client_id).await.map_err(Problem::from)?
     };
     let proven = api.pepper.matches(client.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
+    let reason = match &known {
+        None => "unknown_key",
+        Some(_) if !proven => "wrong_secret",
+        Some(_) => "disabled",
+    };
     let Some(credential) = known.filter(|credential| proven && credential.active) else {
-        return Err(GrantError::InvalidClient.because("unknown key, wrong secret, or disabled"));
+        return Err(GrantError::InvalidClient.counted("unknown key, wrong secret, or disabled", reason));
     };
     let allowed = Scopes::of_role(credential.role);
     let scopes = match &form.scope {

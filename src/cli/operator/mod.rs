@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod contract;
 pub mod server;
+pub mod target;
 mod validator;
 
 mod identity;

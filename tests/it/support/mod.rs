@@ -7,6 +7,8 @@
 
 mod anvil;
 mod database;
+pub mod instance;
+pub mod metrics;
 pub mod process;
 pub mod rpc;
 
