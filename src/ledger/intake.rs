@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
-use super::{Ledger, LedgerError, Result, fixed, natural};
+use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
 /// What the submitter says about a document. None of it enters the tree.
@@ -82,11 +82,13 @@ pub struct Limits {
     pub group: usize,
     /// Statements under way at once.
     pub lanes: usize,
+    /// How long one try of a statement may take. A server that says nothing must not stop the lane for good.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { waiting: 200_000, group: 10_000, lanes: 2 }
+        Self { waiting: 200_000, group: 10_000, lanes: 2, patience: Duration::from_secs(10) }
     }
 }
 
@@ -113,7 +115,7 @@ impl Intake {
         let receiver = Arc::new(Mutex::new(receiver));
         let mut lanes = JoinSet::new();
         for _ in 0..limits.lanes.max(1) {
-            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
         }
         (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
     }
@@ -140,7 +142,7 @@ impl Intake {
     }
 }
 
-async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, limits: Limits) {
     loop {
         let mut batch = Vec::new();
         {
@@ -148,20 +150,20 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
             let Some(first) = jobs.recv().await else { return };
             let mut size = first.items.len();
             batch.push(first);
-            while size < group {
+            while size < limits.group {
                 let Ok(job) = jobs.try_recv() else { break };
                 size += job.items.len();
                 batch.push(job);
             }
         }
-        settle(&ledger, entropy.as_ref(), batch).await;
+        settle(&ledger, entropy.as_ref(), limits.patience, batch).await;
     }
 }
 
 /// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, batch: Vec<Job>) {
     let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-    match insert(ledger, entropy, &all).await {
+    match insert(ledger, entropy, patience, &all).await {
         Ok(mut accepted) => {
             for job in batch.into_iter().rev() {
                 let own = accepted.split_off(accepted.len() - job.items.len());
@@ -172,7 +174,7 @@ async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
         Err(error) if batch.len() > 1 && !error.is_transient() => {
             for job in batch {
                 let own: Vec<&Submission> = job.items.iter().collect();
-                let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
+                let _ = job.answer.send(insert(ledger, entropy, patience, &own).await.map_err(Arc::new));
             }
         }
         Err(error) => {
@@ -186,13 +188,18 @@ async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
 /// run finds the rows of the first by their salts and reports them as fresh.
-async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
+    // Given up here, it may be done there all the same: the next try waits for it and finds its rows.
+    let accept = async || match tokio::time::timeout(patience, ledger.accept(items, &salts)).await {
+        Ok(accepted) => accepted,
+        Err(_) => Err(no_answer(patience).into()),
+    };
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
-        match ledger.accept(items, &salts).await {
+        match accept().await {
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "accepting digests: trying again");
                 tokio::time::sleep(pause).await;
@@ -201,7 +208,7 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
             settled => return settled,
         }
     }
-    ledger.accept(items, &salts).await
+    accept().await
 }
 
 impl Ledger {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection, Executor};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -203,13 +203,32 @@ impl Ledger {
 /// back before every loan costs the round trip that the default liveness test costs, and does that test's work too.
 #[must_use]
 pub fn guarded(options: PgPoolOptions) -> PgPoolOptions {
-    options.test_before_acquire(false).before_acquire(|connection, _| {
-        Box::pin(async move {
-            // Outside a transaction this is a no-op with a notice.
-            connection.execute("rollback").await?;
-            Ok(true)
+    options
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // Outside a transaction this is a no-op with a notice.
+                connection.execute("rollback").await?;
+                Ok(true)
+            })
         })
-    })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Whoever gave up waiting leaves a connection on which nobody may ever answer again. sqlx waits for it
+                // without end, and the pool would have one place less for good.
+                let answered = tokio::time::timeout(LEFT_BEHIND, connection.ping()).await;
+                answered.map_err(|_| no_answer(LEFT_BEHIND))??;
+                Ok(true)
+            })
+        })
+}
+
+/// How long a connection that was given back has to answer before it is thrown away.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
+
+/// What a statement ends with that was given up.
+fn no_answer(after: Duration) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer within {after:?}")))
 }
 
 /// Turns "exactly one row" into a result.

@@ -5,6 +5,7 @@ mod audit;
 mod chain;
 mod child;
 mod cli;
+mod faults;
 mod kill;
 mod ledger;
 mod local_stack;

@@ -5,7 +5,7 @@
 
 mod endpoint;
 mod history;
-mod site;
+pub mod site;
 
 use std::time::{Duration, Instant};
 

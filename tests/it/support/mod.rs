@@ -7,6 +7,7 @@
 
 mod anvil;
 mod database;
+pub mod postgres_proxy;
 pub mod process;
 
 pub use anvil::{Anvil, anvil, anvil_with};
