@@ -108,7 +108,9 @@ impl Heard {
 fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let words = text.split_whitespace().map(|word| {
-        if word.bytes().all(|byte| byte.is_ascii_digit()) || word.ends_with(')') && word[..word.len() - 1].bytes().all(|b| b.is_ascii_digit()) && word.len() > 1 {
+        if word.bytes().all(|byte| byte.is_ascii_digit())
+            || word.ends_with(')') && word[..word.len() - 1].bytes().all(|b| b.is_ascii_digit()) && word.len() > 1
+        {
             word.replace(|letter: char| letter.is_ascii_digit(), "")
         } else {
             word.to_owned()
