@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use anyhow::{Context, anyhow, bail};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
 use crate::pipeline::anchoring::{Anchoring, Policy};
+use crate::pipeline::continuity::{self, Compared, Resting};
 use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
@@ -56,19 +57,26 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
         threshold: config.seal.threshold,
         holder,
     };
+    let targets: Arc<[(u64, [u8; 20])]> = config.targets.iter().map(pinned).collect::<anyhow::Result<_>>()?;
     let seal = Seal { sealer, sealed: Arc::clone(&sealed) };
+    let seal = Resting { work: seal, ledger: ledger.clone(), targets: Arc::clone(&targets) };
     let seal = Watched { work: seal, name: "seal".into(), ledger: ledger.clone(), halted: true };
     steps.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
     for target in &config.targets {
         let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
-        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target)?, holder, connected: None };
+        let (endpoint, targets) = (Endpoint::of(target)?, Arc::clone(&targets));
+        let anchor = Anchor { ledger: ledger.clone(), endpoint, holder, targets, connected: None };
         let anchor = Watched { work: anchor, name, ledger: ledger.clone(), halted: true };
         steps.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
     }
     // Only wakes the sealer: what is due is decided from the database, so a missed tick is caught up by the next look.
     let mut clock = tick(&config.seal.schedule, due).await?;
 
+    // A database restored from a backup is known before anything is accepted.
+    let (tell, closed) = watch::channel(ledger.read_only(&targets).await?.map(Into::into));
+    steps.spawn(continuity::watch(ledger.clone(), targets, tell));
     let (intake, mut lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
+    let intake = intake.closed_while(closed);
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(config.seal.allowance));
     let state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
     tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
@@ -136,6 +144,12 @@ impl Work for Seal {
     }
 }
 
+/// Chain id and registry of a configured target.
+fn pinned(target: &config::Target) -> anyhow::Result<(u64, [u8; 20])> {
+    let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
+    Ok((target.chain_id, registry.into()))
+}
+
 /// A configured target, checked as far as it can be without asking anybody.
 #[derive(Debug)]
 struct Endpoint {
@@ -184,19 +198,20 @@ struct Anchor {
     ledger: Ledger,
     endpoint: Endpoint,
     holder: Uuid,
-    connected: Option<Anchoring>,
+    targets: Arc<[(u64, [u8; 20])]>,
+    connected: Option<Compared>,
 }
 
 impl Work for Anchor {
     async fn step(&mut self) -> pipeline::Result<Step> {
-        if let Some(anchoring) = &self.connected {
+        if let Some(anchoring) = &mut self.connected {
             return anchoring.step().await;
         }
         let Endpoint { chain, signer, policy } = &self.endpoint;
         let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), Arc::clone(signer));
         let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
         tracing::info!(chain = ?self.endpoint.chain, "connected");
-        self.connected = Some(anchoring);
+        self.connected = Some(Compared::new(anchoring, Arc::clone(&self.targets)));
         Ok(Step::Worked)
     }
 }

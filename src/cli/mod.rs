@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::operator::{account, audit, contract, server};
+use self::operator::{account, audit, contract, recover, server};
 use self::output::{Ending, Out, Usage, say, sentence};
 use crate::telemetry;
 
@@ -40,7 +40,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.";
     subcommand_value_name = "COMMAND"
 )]
 struct Cli {
-    /// Settings file of serve, migrate, account and audit
+    /// Settings file of serve, migrate, account, audit and recover
     #[arg(id = "outer_config", long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -58,6 +58,7 @@ enum Command {
     Migrate(server::Migrate),
     Account(account::Account),
     Audit(audit::Audit),
+    Recover(recover::Recover),
     Contract(contract::Contract),
 }
 
@@ -98,6 +99,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,
         Command::Account(command) => account::run(command, outer, &mut out).await,
         Command::Audit(command) => audit::run(command, outer, &mut out).await,
+        Command::Recover(command) => recover::run(command, outer, &mut out).await,
         Command::Contract(command) => contract::run(command, &mut out).await,
     }?;
     out.flush()?;

@@ -253,10 +253,10 @@ impl Ledger {
     pub async fn audit_plan(&self, target: i32, first_number: i64) -> Result<(Option<i64>, Option<i64>)> {
         let row = sqlx::query!(
             "select
-               (select min(b.number) from batches b where b.state = 'sealed' and b.number >= $2
+               (select min(b.number) from batches b where b.state in ('sealed', 'lost') and b.number >= $2
                   and not exists (select from anchors a where a.batch = b.number and a.target_id = $1)) as missing,
                (select min(a.batch) from anchors a join batches b on b.number = a.batch
-                  where a.target_id = $1 and (b.state <> 'sealed' or b.number < $2)) as surplus",
+                  where a.target_id = $1 and (b.state not in ('sealed', 'lost') or b.number < $2)) as surplus",
             target,
             first_number
         )

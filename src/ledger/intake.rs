@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
@@ -68,6 +68,9 @@ pub enum IntakeError {
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
+    /// The database is older than the chain: nothing is accepted until an operator has decided. Nothing was stored.
+    #[error("nothing is accepted: {0}")]
+    ReadOnly(Arc<str>),
     /// The intake has ended, because the process is stopping.
     #[error("the service is stopping")]
     Stopped,
@@ -104,6 +107,7 @@ pub struct Intake {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     limits: Limits,
+    closed: Option<watch::Receiver<Option<Arc<str>>>>,
 }
 
 impl Intake {
@@ -117,7 +121,14 @@ impl Intake {
         for _ in 0..limits.lanes.max(1) {
             lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
+        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits, closed: None }, lanes)
+    }
+
+    /// Accepts nothing while `closed` says why.
+    #[must_use]
+    pub fn closed_while(mut self, closed: watch::Receiver<Option<Arc<str>>>) -> Self {
+        self.closed = Some(closed);
+        self
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -127,6 +138,9 @@ impl Intake {
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(why) = self.closed.as_ref().and_then(|closed| closed.borrow().clone()) {
+            return Err(IntakeError::ReadOnly(why));
         }
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;

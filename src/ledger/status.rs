@@ -65,9 +65,9 @@ impl Ledger {
              where p.batch = (
                select min(number) from (
                  select min(b.number) as number from batches b
-                   where b.state <> 'sealed' and exists (select from proofs q where q.batch = b.number)
+                   where b.state in ('open', 'closed') and exists (select from proofs q where q.batch = b.number)
                  union all
-                 select min(a.batch) from anchors a
+                 select min(a.batch) from anchors a join batches s on s.number = a.batch and s.state = 'sealed'
                    where a.state in ('planned', 'sent')
                      and not exists (select from anchors o where o.batch = a.batch and o.state in ('included', 'final'))
                ) waiting

@@ -3,6 +3,7 @@
 
 pub mod anchoring;
 pub mod confirm;
+pub mod continuity;
 pub mod finality;
 pub mod publish;
 pub mod recheck;

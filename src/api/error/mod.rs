@@ -17,6 +17,8 @@ use crate::ledger::intake::IntakeError;
 
 /// Seconds after which it makes sense to try again when the database is away.
 const RETRY_UNAVAILABLE: u64 = 2;
+/// Seconds after which it makes sense to try again while an operator has to decide.
+const RETRY_READ_ONLY: u64 = 60;
 /// Seconds after which it makes sense to try again when the pool is full.
 const RETRY_FULL: u64 = 1;
 
@@ -121,6 +123,7 @@ impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Overloaded => Code::PoolFull.because(error).retry_after(RETRY_FULL),
+            IntakeError::ReadOnly(_) => Code::ReadOnly.because(error).retry_after(RETRY_READ_ONLY),
             IntakeError::Stopped => Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE),
             IntakeError::Ledger(error) => Self::from(&*error),
         }
