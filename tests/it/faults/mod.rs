@@ -1,4 +1,5 @@
 //! Every statement may fail, in every way; instances and servers die; backups are restored.
 
+mod backup;
 mod job;
 mod table;
