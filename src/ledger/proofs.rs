@@ -112,7 +112,7 @@ impl Ledger {
         let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
         let rows = sqlx::query!(
             r#"select b.number, case
-                 when b.state <> 'sealed' then 'pending'
+                 when b.state in ('open', 'closed') then 'pending'
                  when exists (select from anchors a where a.batch = b.number and a.state = 'final') then 'final'
                  when exists (select from anchors a where a.batch = b.number and a.state = 'included') then 'anchored'
                  else 'sealed' end as "status!"

@@ -24,7 +24,9 @@ use uuid::Uuid;
 
 use crate::model::Rng;
 use crate::pipeline::kit::Kit;
-use crate::support::Database;
+use crate::support::load::Partner;
+use crate::support::service::{Deployment, Instance, lasting_port};
+use crate::support::{self, Database};
 
 /// Drills in a run that nobody asked more of.
 const QUICK: u64 = 3;
@@ -43,8 +45,7 @@ impl<'a> Restored<'a> {
         let policy = Policy { resend_after: Duration::from_millis(1), ..Policy::default() };
         let chain: Arc<dyn Chain> = Arc::clone(&kit.chain) as Arc<dyn Chain>;
         let wallet = Arc::clone(&kit.wallet) as Arc<dyn sceau::chain::signer::Signer>;
-        let anchoring =
-            Anchoring::connect(ledger.clone(), chain, wallet, policy, Uuid::from_u128(77)).await.expect("connected");
+        let anchoring = Anchoring::connect(ledger.clone(), chain, wallet, policy, Uuid::from_u128(77)).await.expect("connected");
         let compared = Compared::new(anchoring, Arc::from(Self::targets(kit)));
         Self { kit, database, ledger, compared }
     }
@@ -192,4 +193,73 @@ async fn a_restored_backup_goes_on_behind_what_the_chain_holds() {
     for seed in 0..drills {
         drill(seed).await;
     }
+}
+
+async fn get(url: &str, token: &str) -> (u16, serde_json::Value) {
+    let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// The real program on a restored copy: it reads, refuses what is new, says what to do, and goes on when that is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_on_an_old_backup_only_reads_until_it_is_recovered() {
+    let database = support::database().await;
+    let mut deployment = Deployment::new(&database.url).await;
+    let port = lasting_port();
+    let mut instance = Instance::start(&deployment.config, port);
+    instance.ready().await;
+    let partner = Partner::new(port, &deployment.credentials).await;
+    let (status, told) = partner.submit("kept").await;
+    assert_eq!(status, 201, "{told}");
+    deployment.settle(1).await;
+    let backup = database.copy().await;
+    // Lost with what came after the backup.
+    instance.ready().await;
+    let (status, lost) = partner.submit("lost").await;
+    assert_eq!(status, 201, "{lost}");
+    deployment.settle(lost["proofs"][0]["batch"].as_u64().expect("a batch")).await;
+    instance.stop();
+
+    deployment.move_to(&backup.url);
+    let mut instance = Instance::start(&deployment.config, port);
+    instance.ready().await;
+    let partner = Partner::new(port, &deployment.credentials).await;
+    let (status, refused) = partner.submit("new").await;
+    assert_eq!((status, &refused["code"]), (503, &serde_json::json!("read_only")), "{refused}");
+    let digest = told["proofs"][0]["digest"].as_str().expect("a digest");
+    let (status, proof) = get(&format!("http://127.0.0.1:{port}/v1/proofs/{digest}"), &partner.token).await;
+    assert_eq!((status, &proof["status"]), (200, &serde_json::json!("final")), "reading goes on");
+
+    let recover = |more: &[&str]| {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_sceau"))
+            .args(["recover", "--config"])
+            .arg(&deployment.config)
+            .args(more)
+            .output()
+            .expect("it runs");
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (code, said) = recover(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("would record batch 2 as lost") && said.contains("would store transaction"), "{said}");
+    assert_eq!(partner.submit("new").await.0, 503, "a dry run changes nothing");
+    let (code, said) = recover(&["--apply"]);
+    assert!(code == Some(0) && said.contains("recorded batch 2 as lost"), "{said}");
+    let (code, said) = recover(&["--apply"]);
+    assert!(code == Some(0) && said.contains("nothing to do"), "{said}");
+    let deadline = std::time::Instant::now() + Duration::from_secs(90);
+    let batch = loop {
+        let (status, told) = partner.submit("lost").await;
+        if status == 201 {
+            break told["proofs"][0]["batch"].as_u64().expect("a batch");
+        }
+        assert!(std::time::Instant::now() < deadline, "{told}\n{}", instance.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(batch, 3, "numbers go on behind the lost one");
+    deployment.settle(3).await;
+    let (status, lost) = get(&format!("http://127.0.0.1:{port}/v1/batches/2"), &partner.token).await;
+    assert_eq!((status, &lost["state"]), (200, &serde_json::json!("lost")), "{lost}");
+    instance.stop();
+    deployment.audit().await;
 }

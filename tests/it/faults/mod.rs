@@ -1,5 +1,7 @@
 //! Every statement may fail, in every way; instances and servers die; backups are restored.
 
 mod backup;
+mod instances;
 mod job;
+mod server;
 mod table;

@@ -7,8 +7,10 @@
 
 mod anvil;
 mod database;
+pub mod load;
 pub mod postgres_proxy;
 pub mod process;
+pub mod service;
 
 pub use anvil::{Anvil, anvil, anvil_with};
 pub use database::{Database, database};
