@@ -65,13 +65,17 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
+    /// Whether repeating the same call may help (connection lost, disk or memory full, serialization failure,
+    /// deadlock, lock time-out).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+                code.starts_with("08")
+                    || code.starts_with("53")
+                    || code.starts_with("57P")
+                    || matches!(&*code, "40001" | "40P01" | "55P03")
             }),
             _ => false,
         }

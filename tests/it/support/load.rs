@@ -16,6 +16,17 @@ pub struct Acknowledged {
     pub batch: u64,
 }
 
+impl Acknowledged {
+    /// From one item of the service's answer.
+    pub fn read(proof: &Value) -> Self {
+        Self {
+            digest: proof["digest"].as_str().expect("a digest").parse().expect("a digest"),
+            salt: proof["salt"].as_str().expect("a salt").to_owned(),
+            batch: proof["batch"].as_u64().expect("a batch"),
+        }
+    }
+}
+
 /// What clients share.
 #[derive(Debug, Default)]
 pub struct Load {
@@ -74,9 +85,8 @@ pub async fn client(number: u64, ports: Vec<u16>, credentials: (String, String),
         // A body cut off by a kill acknowledges nothing.
         let Ok(answer) = answer.json::<Value>().await else { continue };
         for (digest, proof) in digests.into_iter().zip(answer["proofs"].as_array().expect("proofs")) {
-            assert_eq!(proof["digest"], json!(digest));
-            let salt = proof["salt"].as_str().expect("a salt").to_owned();
-            kept.push(Acknowledged { digest, salt, batch: proof["batch"].as_u64().expect("a batch") });
+            kept.push(Acknowledged::read(proof));
+            assert_eq!(kept.last().map(|one| one.digest), Some(digest));
             load.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -128,7 +138,19 @@ impl Partner {
 
     /// Submits one document; answers status and body.
     pub async fn submit(&self, document: &str) -> (u16, Value) {
-        let body = json!({ "proofs": [{ "digest": Digest::of(document.as_bytes()) }] });
+        self.send(json!({ "proofs": [{ "digest": Digest::of(document.as_bytes()) }] })).await
+    }
+
+    /// Submits several with something to say about each.
+    pub async fn submit_many(&self, documents: &[String], reference: &str) -> (u16, Value) {
+        let items: Vec<Value> = documents
+            .iter()
+            .map(|document| json!({ "digest": Digest::of(document.as_bytes()), "reference": reference }))
+            .collect();
+        self.send(json!({ "proofs": items })).await
+    }
+
+    async fn send(&self, body: Value) -> (u16, Value) {
         let sent = self.http.post(format!("{}/v1/proofs", self.base)).bearer_auth(&self.token).json(&body).send().await;
         let answer = sent.expect("an answer");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
