@@ -6,6 +6,7 @@ use std::time::Duration;
 use sceau::ledger::{Ledger, guarded};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use tokio::sync::Notify;
 
 use crate::support::{Database, database};
 
@@ -72,22 +73,23 @@ async fn a_bulk_read_given_up_half_way_leaves_no_answers_to_others() {
     let account = super::account(&ledger, "partner").await;
     sqlx::query(
         "insert into proofs (account_id, batch, received_at, digest, salt)
-         select $1, 1, now(), sha256(n::text::bytea), substr(sha256(n::text::bytea), 1, 16) from generate_series(1, 5000) n",
+         select $1, 1, now(), sha256(n::text::bytea), substr(sha256(n::text::bytea), 1, 16) from generate_series(1, 20000) n",
     )
     .bind(account.0)
     .execute(&database.pool)
     .await
     .expect("proofs");
-    let mut whole = 0;
-    for round in 0..60 {
+    let mut given_up = 0;
+    for round in 0..20 {
+        let (begun, left) = (Notify::new(), turns(round));
         tokio::select! {
             biased;
-            read = ledger.each_entry(1, |_| ()) => whole += u64::from(read.expect("entries") == 5_000),
-            () = turns(round % 20) => {}
+            read = ledger.each_entry(1, |_| begun.notify_one()) => assert_eq!(read.expect("entries"), 20_000),
+            () = async { begun.notified().await; left.await } => given_up += 1,
         }
-        let fill = ledger.pool_fill(10_000).await.expect("an answer to this question");
-        assert_eq!(fill.fill, 5_000, "round {round}: an answer to another question");
+        let fill = ledger.pool_fill(100_000).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_eq!(fill.fill, 20_000, "round {round}: an answer to another question");
     }
-    assert!(whole < 60, "nothing was given up");
-    assert_eq!(ledger.each_entry(1, |_| ()).await.expect("entries"), 5_000);
+    assert!(given_up > 0, "nothing was given up");
+    assert_eq!(ledger.each_entry(1, |_| ()).await.expect("entries"), 20_000);
 }
