@@ -17,6 +17,7 @@ const COMMANDS: &[&str] = &[
     "account list",
     "account disable",
     "audit",
+    "recover",
     "contract",
     "contract deploy",
 ];

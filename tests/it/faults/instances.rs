@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use sceau::config::Config;
+use sceau::ports::{Clock, Ports, SystemClock};
+use tokio::sync::oneshot;
+
 use crate::support::load::{self, Load};
 use crate::support::service::{Deployment, Instance, lasting_port};
 use crate::support::{self};
@@ -102,4 +106,63 @@ async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
         "{restarts} restarts, slowest end {slowest:?}: {} digests in {newest} batches, none lost, no answer but to try again",
         acknowledged.len()
     );
+}
+
+/// The system's clock, moved.
+#[derive(Debug)]
+struct Skewed(time::Duration);
+
+impl Clock for Skewed {
+    fn now(&self) -> time::OffsetDateTime {
+        SystemClock.now() + self.0
+    }
+}
+
+/// In this process, with a clock of its own; ends when the channel does.
+fn skewed(deployment: &Deployment, port: u16, by: time::Duration) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let mut config = Config::load(Some(&deployment.config)).expect("settings");
+    config.http.listen = ([127, 0, 0, 1], port).into();
+    let ports = Ports { clock: Arc::new(Skewed(by)), ..Ports::system() };
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        sceau::app::serve(config, ports, stopped).await.expect("an orderly end");
+    });
+    (stop, serving)
+}
+
+/// An hour behind and an hour ahead: leases, order and promises read one clock, the database's.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_are_an_hour_off_do_no_harm() {
+    let database = support::database().await;
+    let deployment = Deployment::new(&database.url).await;
+    let ports = [lasting_port(), lasting_port()];
+    let instances = [-1, 1].map(time::Duration::hours);
+    let instances: Vec<_> = ports.iter().zip(instances).map(|(port, by)| skewed(&deployment, *port, by)).collect();
+    let load = Arc::new(Load::default());
+    // A token belongs to the instance that gave it: the other one sees it two hours away.
+    let mut clients = load::clients(2, &ports[..1], &deployment, &load);
+    clients.extend(
+        (2..4)
+            .map(|number| tokio::spawn(load::client(number, vec![ports[1]], deployment.credentials.clone(), Arc::clone(&load)))),
+    );
+    tokio::time::sleep(Duration::from_secs(seconds())).await;
+    let acknowledged = load::collect(&load, clients).await;
+    let newest = deployment.judge(&acknowledged).await;
+    // Sealed when the database says, not when an instance thinks.
+    let off: i64 = sqlx::query_scalar(
+        "select count(*) from batches where state = 'sealed' and abs(extract(epoch from sealed_at - closed_at)) > 600",
+    )
+    .fetch_one(&database.pool)
+    .await
+    .expect("a count");
+    assert_eq!(off, 0, "a batch was sealed by a wrong clock");
+    for (stop, serving) in instances {
+        drop(stop);
+        serving.await.expect("an orderly end");
+    }
+    deployment.audit().await;
+    eprintln!("clocks an hour behind and ahead: {} digests in {newest} batches, audit clean", acknowledged.len());
 }

@@ -74,6 +74,11 @@ pub async fn client(number: u64, ports: Vec<u16>, credentials: (String, String),
             continue;
         };
         let status = answer.status();
+        if status == 401 {
+            // The token's time is over.
+            token = None;
+            continue;
+        }
         if !status.is_success() {
             assert!(status.is_server_error(), "{status}");
             if !answer.headers().contains_key("retry-after") {
@@ -123,21 +128,31 @@ pub struct Partner {
 
 impl Partner {
     pub async fn new(port: u16, credentials: &(String, String)) -> Self {
-        let (http, base) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}"));
+        Self::try_new(port, credentials).await.expect("a token")
+    }
+
+    /// `None` when nobody gives a token.
+    pub async fn try_new(port: u16, credentials: &(String, String)) -> Option<Self> {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+        let base = format!("http://127.0.0.1:{port}");
         let asked = http.post(format!("{base}/oauth2/token")).basic_auth(&credentials.0, Some(&credentials.1));
         let answer = asked
             .header("content-type", "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials")
             .send()
             .await
-            .expect("an answer");
-        let answer: Value = answer.json().await.expect("JSON");
-        let token = answer["access_token"].as_str().expect("a token").to_owned();
-        Self { http, base, token }
+            .ok()?;
+        let token = answer.json::<Value>().await.ok()?["access_token"].as_str()?.to_owned();
+        Some(Self { http, base, token })
     }
 
     /// Submits one document; answers status and body.
     pub async fn submit(&self, document: &str) -> (u16, Value) {
+        self.try_submit(document).await.expect("an answer")
+    }
+
+    /// `None` when there is no answer, or none to its end.
+    pub async fn try_submit(&self, document: &str) -> Option<(u16, Value)> {
         self.send(json!({ "proofs": [{ "digest": Digest::of(document.as_bytes()) }] })).await
     }
 
@@ -147,12 +162,12 @@ impl Partner {
             .iter()
             .map(|document| json!({ "digest": Digest::of(document.as_bytes()), "reference": reference }))
             .collect();
-        self.send(json!({ "proofs": items })).await
+        self.send(json!({ "proofs": items })).await.expect("an answer")
     }
 
-    async fn send(&self, body: Value) -> (u16, Value) {
+    async fn send(&self, body: Value) -> Option<(u16, Value)> {
         let sent = self.http.post(format!("{}/v1/proofs", self.base)).bearer_auth(&self.token).json(&body).send().await;
-        let answer = sent.expect("an answer");
-        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+        let answer = sent.ok()?;
+        Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 }

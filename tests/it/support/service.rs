@@ -32,8 +32,15 @@ pub struct Instance {
 
 impl Instance {
     pub fn start(config: &Path, port: u16) -> Self {
+        Self::start_under(&[], config, port)
+    }
+
+    /// Started by another program, given with its arguments.
+    pub fn start_under(program: &[&str], config: &Path, port: u16) -> Self {
+        let command: Vec<&str> = program.iter().copied().chain([env!("CARGO_BIN_EXE_sceau")]).collect();
         let log = std::fs::OpenOptions::new().append(true).create(true).open(config.with_extension("log")).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .arg("serve")
             .arg("--config")
             .arg(config)
