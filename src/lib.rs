@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod certificate;
 pub mod chain;
 pub mod cli;
 pub mod config;
@@ -15,4 +16,5 @@ pub mod ledger;
 pub mod pipeline;
 pub mod ports;
 pub mod recover;
+pub mod signing;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 """Checks a Sceau receipt offline. Written from verifier/SPEC.md alone, with the standard library only.
 
     check.py FILE RECEIPT [--block-hash 0x…]… [--registry 0x…] [--chain eip155:N] [--json]
-    check.py --digest HEX RECEIPT …
+    check.py --digest HEX RECEIPT …      RECEIPT may be a certificate (PDF) that holds one
     check.py --vectors DIR
 
 Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell.
@@ -18,6 +18,7 @@ from pathlib import Path
 
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 1 << 20
+MAX_PDF_BYTES = 16 << 20
 STATUS = {"verified": 0, "invalid": 1, "not_yet": 3, "cannot_tell": 4}
 STEPS = {
     "ok": 0, "receipt_malformed": 1, "document_mismatch": 2, "batch_header_malformed": 3, "batch_header_mismatch": 4,
@@ -571,6 +572,19 @@ def run_trees(file, vector):
     return wrong
 
 
+def receipt_of_certificate(data):
+    """§2.4"""
+    if len(data) > MAX_PDF_BYTES:
+        usage("the PDF is longer than 16 MiB")
+    found = re.findall(rb'(?<=stream)\r?\n(\{"format":"sceau-receipt/1",[^\r\n]*)(?=(\r\n|\r|\n|\Z)(endstream)?)', data)
+    if len(found) != 1:
+        usage(f"the PDF has {len(found)} receipts, not one")
+    receipt, _, end = found[0]
+    if not end or len(receipt) > MAX_BYTES:
+        usage("the receipt in the PDF does not end")
+    return receipt
+
+
 def main(arguments):
     positional, hashes, single = [], [], {}
     as_json = False
@@ -627,7 +641,9 @@ def main(arguments):
         except OSError as error:
             usage(f"cannot read {name}: {error.strerror}")
 
-    data = read(positional[-1], MAX_BYTES + 1)
+    data = read(positional[-1], MAX_PDF_BYTES + 1)
+    if data.startswith(b"%PDF-"):
+        data = receipt_of_certificate(data)
     digest = digest or sha256(read(positional[0])).hex()
     trust = {"block_hashes": hashes, "registry": registry, "chain": single.get("--chain")}
     code, detail = verify(digest, data, trust)

@@ -2,6 +2,8 @@
 
 mod body;
 pub mod caller;
+pub mod certificate;
+mod check;
 pub mod error;
 pub mod health;
 pub mod listen;
@@ -16,9 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use sceau_verifier::Digest;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -162,11 +167,21 @@ pub fn router(state: State) -> Router {
         .route("/oauth2/token", post(token::token))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/.well-known/oauth-authorization-server", get(token::metadata))
+        .route("/check", get(check::any))
+        .route("/check/{number}", get(check::batch))
         .nest("/v1", partner::routes())
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))
         .with_state(state)
+}
+
+/// The entity tag of a body, and whether the client has that one already (RFC 9110 §13.1.2).
+fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
+    let tag = format!("\"{}\"", Digest::of(body));
+    let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let same = given.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
+    (tag, same)
 }
 
 fn described(code: Code) -> Value {

@@ -40,7 +40,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.";
     subcommand_value_name = "COMMAND"
 )]
 struct Cli {
-    /// Settings file of serve, migrate, account, audit and recover
+    /// Settings file of serve, migrate, account, audit, recover and contract
     #[arg(id = "outer_config", long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -53,6 +53,7 @@ enum Command {
     Submit(submit::Submit),
     Status(lookup::Status),
     Receipt(lookup::GetReceipt),
+    Certificate(lookup::GetCertificate),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -94,13 +95,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Submit(command) => submit::run(command, &mut out).await,
         Command::Status(command) => lookup::status(command, &mut out).await,
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
+        Command::Certificate(command) => lookup::certificate(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,
         Command::Account(command) => account::run(command, outer, &mut out).await,
         Command::Audit(command) => audit::run(command, outer, &mut out).await,
         Command::Recover(command) => recover::run(command, outer, &mut out).await,
-        Command::Contract(command) => contract::run(command, &mut out).await,
+        Command::Contract(command) => contract::run(command, outer, &mut out).await,
     }?;
     out.flush()?;
     Ok(ending)

@@ -117,6 +117,17 @@ impl Ledger {
             .collect()
     }
 
+    /// The account's name.
+    ///
+    /// # Errors
+    /// When the database cannot be asked or there is no such account.
+    pub async fn account_name(&self, id: AccountId) -> Result<String> {
+        sqlx::query_scalar!("select name from accounts where id = $1", id.0)
+            .fetch_optional(self.pool())
+            .await?
+            .ok_or_else(|| LedgerError::Damaged(format!("account {} does not exist", id.0)))
+    }
+
     /// Disables an account: no new token is given, tokens in use are refused within seconds.
     ///
     /// # Errors

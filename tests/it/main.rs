@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod certificate;
 mod chain;
 mod child;
 mod cli;
@@ -12,5 +13,6 @@ mod local_stack;
 mod main_job;
 mod model;
 mod pipeline;
+mod publisher;
 mod simulation;
 mod support;

@@ -116,6 +116,21 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(dev.folder.join("dev.json")).expect("it").permissions());
     assert_eq!(mode & 0o777, 0o600);
 
+    // A certificate, with the program a partner has.
+    let certificate = home.path().join("certificate.pdf");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let partner = &told["accounts"][0];
+    let run = Command::new(env!("CARGO_BIN_EXE_sceau"))
+        .args(["certificate", "--lang", "en", "-o"])
+        .args([&certificate, &files.join("contrat.txt")])
+        .env("SCEAU_API_URL", text(&told["api_url"]))
+        .env("SCEAU_CA_CERT", text(&told["ca_cert"]))
+        .env("SCEAU_CONSUMER_KEY", text(&partner["consumer_key"]))
+        .env("SCEAU_CONSUMER_SECRET", text(&partner["consumer_secret"]))
+        .output()
+        .expect("sceau runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+
     // A second stack on the same ports is one clear error.
     let other = home.path().join("other");
     std::fs::create_dir(&other).expect("a folder");
@@ -135,6 +150,11 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
         let parsed: Value = serde_json::from_slice(&bytes).expect("JSON");
         let block_hash = parsed["anchors"][0]["block_hash"].as_str().expect("a hash").to_owned();
         assert_eq!(verdict(&file, &receipt, &block_hash), (0, "ok".into()), "{name}");
+        if name == "contrat.txt" {
+            assert_eq!(verdict(&file, &certificate, &block_hash), (0, "ok".into()), "the receipt inside the certificate");
+            let inside = crate::certificate::attachments(&std::fs::read(&certificate).expect("a certificate"));
+            assert_eq!(inside["receipt.json"].1, bytes);
+        }
 
         // Another byte in the file.
         let altered = home.path().join("altered");

@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a database or a configuration file, and without the feature `rpc` nothing opens a socket.
 
 pub mod batch;
+pub mod certificate;
 pub mod check;
 #[doc(hidden)]
 pub mod cli;

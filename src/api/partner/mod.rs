@@ -1,6 +1,7 @@
 //! The routes of Sceau's own dialect, under `/v1`.
 
-mod batch;
+pub(super) mod batch;
+mod certificate;
 mod item;
 mod proof;
 mod service;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/proofs", post(submit::submit))
         .route("/proofs/{digest}", get(proof::status))
         .route("/proofs/{digest}/receipt", get(proof::receipt))
+        .route("/proofs/{digest}/certificate", get(certificate::certificate))
         .route("/status", get(service::status))
         .route("/verify", post(verify::verify))
         .route("/batches/{number}", get(batch::batch))
@@ -58,6 +60,7 @@ struct Links {
     #[serde(rename = "self")]
     itself: String,
     receipt: String,
+    certificate: String,
     batch: String,
 }
 
@@ -67,6 +70,7 @@ impl Links {
         Self {
             itself: format!("{url}/v1/proofs/{digest}"),
             receipt: format!("{url}/v1/proofs/{digest}/receipt"),
+            certificate: format!("{url}/v1/proofs/{digest}/certificate"),
             batch: format!("{url}/v1/batches/{batch}"),
         }
     }

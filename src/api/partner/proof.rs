@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
@@ -14,6 +14,7 @@ use super::{AnchorView, Links};
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
+use crate::api::etag;
 use crate::api::receipt;
 use crate::api::token::Scope;
 use crate::ledger::intake::Detail;
@@ -87,9 +88,7 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
         receipt::assemble(&api.ledger, &proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
     let Some(assembled) = assembled else { return Err(not_ready(&api, &proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let tag = format!("\"{}\"", Digest::of(&assembled.bytes));
-    let same = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let same = same.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
+    let (tag, same) = etag(&assembled.bytes, &headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());

@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod batch;
+mod certificate;
 mod evidence;
 pub mod kit;
 mod listener;

@@ -9,6 +9,7 @@ const COMMANDS: &[&str] = &[
     "submit",
     "status",
     "receipt",
+    "certificate",
     "dev",
     "serve",
     "migrate",
@@ -20,6 +21,12 @@ const COMMANDS: &[&str] = &[
     "recover",
     "contract",
     "contract deploy",
+    "contract status",
+    "contract set-publisher",
+    "contract accept-publisher",
+    "contract revoke-publisher",
+    "contract transfer-ownership",
+    "contract accept-ownership",
 ];
 
 #[test]
@@ -48,7 +55,7 @@ fn help_does_not_show_what_is_in_variables() {
     for name in ["SCEAU_CONSUMER_SECRET", "SCEAU_CONSUMER_KEY", "SCEAU_API_URL", "SCEAU_CA_CERT", "SCEAU_CONSUMER_SECRET_FILE"] {
         place = place.with(name, "hunter2");
     }
-    for command in ["submit", "status", "receipt"] {
+    for command in ["submit", "status", "receipt", "certificate"] {
         for help in ["-h", "--help"] {
             let run = place.run(&[command, help]);
             assert!(!run.ends(0).stdout.contains("hunter2"), "{}", run.stdout);

@@ -5,14 +5,13 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::args::Args;
-use super::pinned;
-use crate::receipt::Receipt;
+use super::{Answer, pinned};
+use crate::utc;
 use crate::verdict::{Code, Verdict};
 use crate::verify::{AnchorReport, Report};
-use crate::{Digest, utc};
 
-pub fn report(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
-    if args.json { json_text(args, document, receipt, report) } else { human_text(args, document, receipt, report) }
+pub fn report(args: &Args, answer: &Answer) -> String {
+    if args.json { json_text(args, answer) } else { human_text(args, answer) }
 }
 
 fn decisive(report: &Report) -> Option<&AnchorReport> {
@@ -36,7 +35,8 @@ fn block_source(args: &Args) -> &'static str {
     }
 }
 
-fn json_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
+fn json_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer) -> String {
+    let receipt = receipt.as_ref();
     let anchor = decisive(report);
     let (registry, chain) = pinned(&args.trust);
     let registry_value = args.trust.registry.or(anchor.map(|anchor| anchor.registry));
@@ -47,6 +47,7 @@ fn json_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: 
         "step": match report.code.step() { 0 => Value::Null, step => step.into() },
         "detail": report.detail,
         "document": document,
+        "container": if *in_pdf { "pdf" } else { "json" },
         "batch": receipt.map(|receipt| receipt.batch.number),
         "index": receipt.map(|receipt| receipt.entry.index),
         "size": receipt.map(|receipt| receipt.tree.size),
@@ -86,7 +87,7 @@ fn headline(report: &Report) -> String {
     }
 }
 
-fn human_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
+fn human_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer) -> String {
     let mut text = headline(report);
     let mut line = |label: &str, value: &str| {
         // Writing to a String cannot fail.
@@ -113,6 +114,9 @@ fn human_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report:
         if report.verdict == Verdict::Verified && args.trust.registry.is_none() {
             line("note", "the registry was not pinned: who issued this receipt is not proven, only that the document existed");
         }
+    }
+    if *in_pdf {
+        line("note", "this is about the receipt attached to the PDF; what the PDF's pages say was not looked at");
     }
     for (at, anchor) in report.anchors.iter().enumerate() {
         if Some(at) != report.decisive {
