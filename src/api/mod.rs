@@ -6,6 +6,7 @@ pub mod certificate;
 mod check;
 pub mod error;
 pub mod health;
+pub mod kagesecur;
 pub mod listen;
 mod partner;
 pub mod receipt;

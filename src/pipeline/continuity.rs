@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use super::anchoring::Anchoring;
 use super::confirm::LOOKS;
 use super::runner::Work;
+use super::through::through;
 use super::{Result, Step, StepError};
+use crate::chain::endpoints::View;
 use crate::ledger::Ledger;
 use crate::ledger::batches::Batch;
 
@@ -26,16 +28,39 @@ impl Anchoring {
     /// # Errors
     /// [`StepError::Halt`] when the chain has what the database has not.
     pub async fn compare(&self, nonces: bool) -> Result<()> {
+        let compared = match &self.endpoints {
+            None => self.compare_here(nonces).await,
+            Some(endpoints) => {
+                let known = self.ledger.finality(self.target).await?.map(|block| (block.number, block.hash.into()));
+                let compare = async |view: Arc<View>| {
+                    let one = Self { chain: view, ..self.clone() };
+                    one.compare_here(nonces).await
+                };
+                through(endpoints, known, compare).await
+            }
+        };
+        match compared {
+            Ok(()) => Ok(self.ledger.note_continuity(self.target, None).await?),
+            Err(StepError::Halt(why)) => {
+                self.ledger.note_continuity(self.target, Some(&why)).await?;
+                Err(StepError::Halt(why))
+            }
+            // Nobody could be asked: what was known before still holds.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compares with what `chain` alone says.
+    async fn compare_here(&self, nonces: bool) -> Result<()> {
         for look in 1.. {
             let Some(why) = self.unknown(nonces).await? else { break };
             if look == LOOKS {
-                self.ledger.note_continuity(self.target, Some(&why)).await?;
                 return Err(StepError::Halt(why));
             }
             // A reorg between two questions, or another node, may look like it.
             self.sound_heads().await?;
         }
-        Ok(self.ledger.note_continuity(self.target, None).await?)
+        Ok(())
     }
 
     /// Something that the chain has and this database has not.

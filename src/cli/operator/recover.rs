@@ -96,7 +96,9 @@ pub async fn run(command: Recover, outer: Option<&Path>, out: &mut Out) -> anyho
 
 fn source(target: &config::Target) -> anyhow::Result<Source> {
     let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
-    let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
+    // What it says is checked against the registry's records and the transactions' own signatures: the first will do.
+    let url = target.endpoints()?.first().context("targets: give each an endpoint")?;
+    let chain = Evm::connect_within(url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
     Ok(Source { chain, depth: target.depth })
 }
 

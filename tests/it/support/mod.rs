@@ -10,6 +10,7 @@ mod database;
 pub mod load;
 pub mod postgres_proxy;
 pub mod process;
+pub mod rpc;
 pub mod service;
 
 pub use anvil::{Anvil, anvil, anvil_with};
