@@ -16,5 +16,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod pipeline;
 pub mod ports;
+pub mod recover;
 pub mod signing;
 pub mod telemetry;

@@ -34,6 +34,7 @@ pub async fn batch(api: State, Path(text): Path<String>, headers: HeaderMap) -> 
     let number = number(&text).ok_or(Code::BatchUnknown)?;
     let root = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
         Batch::Sealed(sealed) => Some(Digest::from(sealed.root)),
+        Batch::Lost { root, .. } => Some(Digest::from(root)),
         Batch::Unsealed { .. } => None,
     };
     let anchors = if root.is_some() { api.ledger.anchors(number).await? } else { Vec::new() };

@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
 use crate::metrics::{Metrics, Sources};
+use crate::pipeline::continuity;
 use crate::pipeline::schedule::Schedule;
 use crate::ports::Ports;
 
@@ -99,12 +100,16 @@ pub async fn serve(
         }),
         false => None,
     };
+    let pinned: Arc<[(u64, [u8; 20])]> = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
     let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
-        true => Some(pipeline::start(&config, &ledger, &schedule, (&ports, &seen), holder, &mut steps).await?),
+        true => Some(pipeline::start(&config, &ledger, (&schedule, &pinned), (&ports, &seen), holder, &mut steps).await?),
         false => None,
     };
     steps.spawn(ledger.clone().keep_gate(config.seal.high_water));
+    // A database restored from a backup is known before anything is accepted.
+    let (tell, closed) = watch::channel(ledger.read_only(&pinned).await?.map(Into::into));
+    steps.spawn(continuity::watch(ledger.clone(), pinned, tell));
 
     let (stopping, stopped) = watch::channel(false);
     let until = |mut stopped: watch::Receiver<bool>| async move {
@@ -128,6 +133,7 @@ pub async fn serve(
     let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect }| {
         let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
         lanes = started;
+        let way_in = way_in.closed_while(closed);
         sources.intake = Some(way_in.clone());
         let state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
         sources.overview = Arc::clone(&state.overview);

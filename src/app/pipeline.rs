@@ -14,6 +14,7 @@ use crate::chain::observed::Seen;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::pipeline::anchoring::Anchoring;
+use crate::pipeline::continuity::{Compared, Resting};
 use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
@@ -30,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) async fn start(
     config: &Config,
     ledger: &Ledger,
-    schedule: &Schedule,
+    (schedule, pinned): (&Schedule, &Arc<[(u64, [u8; 20])]>),
     (ports, seen): (&Ports, &Seen),
     holder: Uuid,
     tasks: &mut JoinSet<()>,
@@ -46,11 +47,12 @@ pub(super) async fn start(
         holder,
     };
     let seal = Seal { sealer, sealed: Arc::clone(&sealed) };
+    let seal = Resting { work: seal, ledger: ledger.clone(), targets: Arc::clone(pinned) };
     let seal = Watched { work: seal, name: "seal".into(), ledger: ledger.clone(), halted: true };
     tasks.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
     for (target, endpoint) in config.targets.iter().zip(endpoints) {
         let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
-        let anchor = Anchor { ledger: ledger.clone(), endpoint, holder, connected: None };
+        let anchor = Anchor { ledger: ledger.clone(), endpoint, holder, targets: Arc::clone(pinned), connected: None };
         let anchor = Watched { work: anchor, name, ledger: ledger.clone(), halted: true };
         tasks.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
     }
@@ -87,12 +89,13 @@ struct Anchor {
     ledger: Ledger,
     endpoint: Endpoint,
     holder: Uuid,
-    connected: Option<Anchoring>,
+    targets: Arc<[(u64, [u8; 20])]>,
+    connected: Option<Compared>,
 }
 
 impl Work for Anchor {
     async fn step(&mut self) -> pipeline::Result<Step> {
-        if let Some(anchoring) = &self.connected {
+        if let Some(anchoring) = &mut self.connected {
             return anchoring.step().await;
         }
         let Endpoint { way, key, policy } = &self.endpoint;
@@ -102,7 +105,7 @@ impl Work for Anchor {
             Way::Several(endpoints) => Anchoring::connect_several(ledger, endpoints, signer, *policy, self.holder).await?,
         };
         tracing::info!(chain = ?self.endpoint.way, "connected");
-        self.connected = Some(anchoring);
+        self.connected = Some(Compared::new(anchoring, Arc::clone(&self.targets)));
         Ok(Step::Worked)
     }
 }

@@ -89,3 +89,9 @@ impl Endpoint {
         Ok(Self { way, key: Key::find(&target.signer)?, policy })
     }
 }
+
+/// Chain id and registry of a configured target.
+pub(super) fn pinned(target: &config::Target) -> anyhow::Result<(u64, [u8; 20])> {
+    let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
+    Ok((target.chain_id, registry.into()))
+}

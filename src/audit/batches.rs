@@ -47,14 +47,14 @@ pub(super) fn key(number: i64) -> String {
     format!("number={number}")
 }
 
-/// Number and state follow from those before: any sealed, then closed, then exactly one open.
+/// Number and state follow from those before: any sealed or lost, then closed, then exactly one open.
 fn check_place(previous: &Previous, batch: &BatchRow, report: &mut Report) {
     let number = batch.number;
     if number != previous.number + 1 {
         report.add("batches", key(previous.number + 1), format!("the batch is missing; the next there is has number {number}"));
     }
     let rank = |state: &str| match state {
-        "sealed" => 0,
+        "sealed" | "lost" => 0,
         "closed" => 1,
         _ => 2,
     };

@@ -125,7 +125,7 @@ impl Ledger {
     }
 }
 
-async fn insert(connection: &mut sqlx::PgConnection, target: TargetId, batch: u64, attempt: &Attempt) -> Result<()> {
+pub(super) async fn insert(connection: &mut sqlx::PgConnection, target: TargetId, batch: u64, attempt: &Attempt) -> Result<()> {
     sqlx::query!(
         "insert into attempts (tx_hash, batch, target_id, max_fee, max_priority_fee, raw) values ($1, $2, $3, $4, $5, $6)",
         &attempt.tx_hash,

@@ -329,10 +329,11 @@ impl Ledger {
     pub async fn audit_plan(&self, target: &TargetRow) -> Result<(Option<i64>, Option<i64>)> {
         let row = sqlx::query!(
             "select
-               (select min(b.number) from batches b where b.state = 'sealed' and b.number >= $2 and b.number <= $3
+               (select min(b.number) from batches b
+                  where b.state in ('sealed', 'lost') and b.number >= $2 and b.number <= $3
                   and not exists (select from anchors a where a.batch = b.number and a.target_id = $1)) as missing,
                (select min(a.batch) from anchors a join batches b on b.number = a.batch
-                  where a.target_id = $1 and (b.state <> 'sealed' or b.number < $2 or b.number > $3)) as surplus",
+                  where a.target_id = $1 and (b.state not in ('sealed', 'lost') or b.number < $2 or b.number > $3)) as surplus",
             target.id,
             target.first_number,
             target.retired_after.unwrap_or(i64::MAX)

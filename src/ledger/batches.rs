@@ -35,6 +35,15 @@ pub enum Batch {
     },
     /// Its tree is stored.
     Sealed(SealedBatch),
+    /// A registry has it, but its proofs and its tree went with a newer database than this one.
+    Lost {
+        /// Its number.
+        number: u64,
+        /// Leaves, header included.
+        size: u64,
+        /// Root of the tree.
+        root: [u8; 32],
+    },
 }
 
 /// What waits in the open batch.
@@ -176,6 +185,9 @@ impl Ledger {
                     size: natural(size, "batches.size")?,
                     root: fixed(&root, "batches.root")?,
                 }),
+                (None, None, Some(size), Some(root)) => {
+                    Batch::Lost { number, size: natural(size, "batches.size")?, root: fixed(&root, "batches.root")? }
+                }
                 _ => Batch::Unsealed { number, opened_at: row.opened_at, closed_at: row.closed_at },
             })
         })

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
 use super::events::Events;
 use super::gate::Gate;
-use super::{Ledger, LedgerError, Result, fixed, natural};
+use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
 /// What the submitter says about a document. None of it enters the tree.
@@ -80,6 +80,9 @@ pub enum IntakeError {
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
+    /// The database is older than the chain: nothing is accepted until an operator has decided. Nothing was stored.
+    #[error("nothing is accepted: {0}")]
+    ReadOnly(Arc<str>),
     /// The intake has ended, because the process is stopping.
     #[error("the service is stopping")]
     Stopped,
@@ -94,6 +97,7 @@ impl IntakeError {
             Self::Away => "away",
             Self::Ledger(_) => "database",
             Self::Stopped => "stopped",
+            Self::ReadOnly(_) => "read_only",
         }
     }
 }
@@ -107,11 +111,13 @@ pub struct Limits {
     pub group: usize,
     /// Statements under way at once.
     pub lanes: usize,
+    /// How long one try of a statement may take. A server that says nothing must not stop the lane for good.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { waiting: 200_000, group: 10_000, lanes: 2 }
+        Self { waiting: 200_000, group: 10_000, lanes: 2, patience: Duration::from_secs(10) }
     }
 }
 
@@ -129,6 +135,7 @@ pub struct Intake {
     limits: Limits,
     gate: Gate,
     events: Events,
+    closed: Option<watch::Receiver<Option<Arc<str>>>>,
 }
 
 impl Intake {
@@ -140,7 +147,7 @@ impl Intake {
         let receiver = Arc::new(Mutex::new(receiver));
         let mut lanes = JoinSet::new();
         for _ in 0..limits.lanes.max(1) {
-            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
         }
         (
             Self {
@@ -149,9 +156,17 @@ impl Intake {
                 limits,
                 gate: ledger.gate().clone(),
                 events: ledger.events().clone(),
+                closed: None,
             },
             lanes,
         )
+    }
+
+    /// Accepts nothing while `closed` says why.
+    #[must_use]
+    pub fn closed_while(mut self, closed: watch::Receiver<Option<Arc<str>>>) -> Self {
+        self.closed = Some(closed);
+        self
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -169,6 +184,9 @@ impl Intake {
     async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(why) = self.closed.as_ref().and_then(|closed| closed.borrow().clone()) {
+            return Err(IntakeError::ReadOnly(why));
         }
         if self.gate.is_away() {
             return Err(IntakeError::Away);
@@ -196,7 +214,7 @@ impl Intake {
     }
 }
 
-async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, limits: Limits) {
     loop {
         let mut batch = Vec::new();
         {
@@ -204,21 +222,21 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
             let Some(first) = jobs.recv().await else { return };
             let mut size = first.items.len();
             batch.push(first);
-            while size < group {
+            while size < limits.group {
                 let Ok(job) = jobs.try_recv() else { break };
                 size += job.items.len();
                 batch.push(job);
             }
         }
-        settle(&ledger, entropy.as_ref(), batch).await;
+        settle(&ledger, entropy.as_ref(), limits.patience, batch).await;
     }
 }
 
 /// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, batch: Vec<Job>) {
     let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
     let begun = tokio::time::Instant::now();
-    match insert(ledger, entropy, &all).await {
+    match insert(ledger, entropy, patience, &all).await {
         Ok(mut accepted) => {
             let events = ledger.events();
             let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
@@ -235,7 +253,7 @@ async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
         Err(error) if batch.len() > 1 && !error.is_transient() => {
             for job in batch {
                 let own: Vec<&Submission> = job.items.iter().collect();
-                let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
+                let _ = job.answer.send(insert(ledger, entropy, patience, &own).await.map_err(Arc::new));
             }
         }
         Err(error) => {
@@ -249,19 +267,28 @@ async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
 /// run finds the rows of the first by their salts and reports them as fresh.
-async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
-    patiently(|| ledger.accept(items, &salts)).await
+    // Given up here, it may be done there all the same: the next try waits for it and finds its rows.
+    let salts = &salts;
+    patiently(ledger, || async move {
+        match tokio::time::timeout(patience, ledger.accept(items, salts)).await {
+            Ok(accepted) => accepted,
+            Err(_) => Err(no_answer(patience).into()),
+        }
+    })
+    .await
 }
 
 /// Makes the same call again while it fails for reasons that pass, four times in all. Only for calls that may be repeated.
-pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ledger: &Ledger, call: impl Fn() -> F) -> Result<T> {
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
         match call().await {
             Err(error) if error.is_transient() => {
+                ledger.events().retries.inc();
                 tracing::warn!(%error, "writing to the ledger: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;

@@ -122,7 +122,7 @@ impl Ledger {
         let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
         let rows = sqlx::query!(
             r#"select b.number, case
-                 when b.state <> 'sealed' then 'pending'
+                 when b.state in ('open', 'closed') then 'pending'
                  when a.final >= b.anchors_needed then 'final'
                  when a.standing >= b.anchors_needed then 'anchored'
                  else 'sealed' end as "status!"

@@ -85,7 +85,7 @@ impl Ledger {
             r#"select
                  (select p.received_at from proofs p where p.batch = (
                     select min(b.number) from batches b
-                      where not b.anchored and b.state <> 'sealed' and exists (select from proofs q where q.batch = b.number)
+                      where not b.anchored and b.state in ('open', 'closed') and exists (select from proofs q where q.batch = b.number)
                   ) limit 1) as pending,
                  (select p.received_at from proofs p where p.batch = (
                     select min(b.number) from batches b

@@ -3,6 +3,7 @@
 
 pub mod anchoring;
 pub mod confirm;
+pub mod continuity;
 pub mod finality;
 pub mod funds;
 pub mod publish;
@@ -51,6 +52,9 @@ pub enum StepError {
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The step did not come to its end; the database has stopped to answer, perhaps.
+    #[error("no end after {0:?}")]
+    TooLong(Duration),
     /// Something that must not be: going on could make it worse, so a person has to look. The step is tried again now
     /// and then and goes on by itself once the cause is gone.
     #[error("HALTED: {0}")]
@@ -72,6 +76,7 @@ impl StepError {
             Self::Sign(_) => "signer",
             Self::Halt(_) => "halt",
             Self::Funds(_) => "funds",
+            Self::TooLong(_) => "too_long",
         }
     }
 }

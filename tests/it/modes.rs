@@ -13,9 +13,9 @@ use sceau_verifier::Digest;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::kill::lasting_port;
 use crate::support::instance::{Instance, settings};
 use crate::support::metrics::{Scrape, read};
+use crate::support::service::lasting_port;
 use crate::support::{self, Anvil, Database};
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

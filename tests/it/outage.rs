@@ -12,9 +12,9 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::api::kit::{digest, problem, start};
-use crate::kill::lasting_port;
 use crate::support::instance::{Instance, settings};
 use crate::support::metrics::read;
+use crate::support::service::lasting_port;
 use crate::support::{self, process};
 
 /// What one request to a server that is away may take at most. Waiting for a connection would take five seconds and more.

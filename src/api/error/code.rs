@@ -109,6 +109,10 @@ codes! {
     PoolFull = "pool_full", SERVICE_UNAVAILABLE, "The pool takes no more for the moment";
     /// The service cannot do its work for the moment. Try again after `Retry-After` seconds: repeating a submission is safe.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available for the moment";
+    /// The service was restored from a backup and is older than the chain. Nothing is accepted until its operator has decided
+    /// how to go on; reading does. Nothing of this submission was stored: try again after `Retry-After` seconds, and submit
+    /// again whatever has no receipt.
+    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The service only reads for the moment";
     /// This instance should not get requests. `checks` says what is amiss.
     NotReady = "not_ready", SERVICE_UNAVAILABLE, "The instance is not ready";
     /// The answer took too long. What was asked for may have been done; repeating a submission is safe.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod audit;
 pub mod contract;
+pub mod recover;
 pub mod server;
 pub mod target;
 mod validator;

@@ -79,7 +79,7 @@ impl Ledger {
         let ids = ids(ports, items.len());
         let mut salts = vec![0; items.len() * Salt::LEN];
         ports.entropy.fill(&mut salts);
-        patiently(|| self.ask_once(account, items, &ids, &salts)).await
+        patiently(self, || self.ask_once(account, items, &ids, &salts)).await
     }
 
     async fn ask_once(&self, account: AccountId, items: &[Request], ids: &[Uuid], salts: &[u8]) -> Result<Vec<Asked>> {

@@ -31,6 +31,7 @@ const COMMANDS: &[&str] = &[
     "account subscription",
     "account import",
     "audit",
+    "recover",
     "target",
     "target list",
     "target require",

@@ -6,7 +6,7 @@
 mod endpoint;
 mod history;
 mod judge;
-mod site;
+pub mod site;
 
 use std::time::{Duration, Instant};
 
