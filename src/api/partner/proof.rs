@@ -169,7 +169,7 @@ pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &Head
     let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
     let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let (tag, same) = etag(&assembled.bytes, &headers);
+    let (tag, same) = etag(&assembled.bytes, headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
