@@ -3,6 +3,7 @@
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use sceau_verifier::decision::Choice;
 use serde::Deserialize;
 
 use crate::api::State;
@@ -35,6 +36,13 @@ pub async fn certificate(
     let wish = wish.map(|lang| lang.parse()).transpose().map_err(|_| refused())?;
     let proof = super::proof::find(&api, &caller, &digest).await?;
     let language = certificate::language(wish, &headers);
-    let rendered = certificate::render(&api, caller.account, &proof, Vec::new(), language).await?;
+    let approvals = api.ledger.approvals_of(caller.account, &digest).await?;
+    let decisions = approvals.into_iter().map(|decision| certificate::Decision {
+        validator: decision.validator_name,
+        approved: decision.choice == Choice::Approved,
+        comment: Some(decision.comment).filter(|comment| !comment.is_empty()),
+        at: decision.decided_at,
+    });
+    let rendered = certificate::render(&api, caller.account, &proof, decisions.collect(), language).await?;
     Ok(certificate::answer(rendered, &headers))
 }
