@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::consensus::TxEip1559;
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use async_trait::async_trait;
-use sceau::audit::{self, Witness};
 use sceau::chain::Chain;
 use sceau::chain::endpoints::{Endpoints, Rules};
 use sceau::chain::signer::{LocalWallet, SignError, SignedAnchor, Signer};
