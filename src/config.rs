@@ -24,6 +24,8 @@ pub struct Config {
     pub http: Http,
     /// Tokens and secrets.
     pub auth: Auth,
+    /// The listener of the KageSecur dialect; without it there is none.
+    pub kagesecur: Option<Kagesecur>,
     /// When the pool is sealed.
     #[serde(default)]
     pub seal: Seal,
@@ -59,6 +61,30 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// The listener of the KageSecur dialect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kagesecur {
+    /// Address and port.
+    #[serde(default = "default_kagesecur_listen")]
+    pub listen: SocketAddr,
+    /// The address its clients use, without a slash at the end; links in its answers start with it.
+    pub public_url: String,
+    /// Certificate and key; without it those of `http`.
+    pub tls: Option<Tls>,
+    /// File with the key that signs its tokens: 32 bytes as 64 hex digits; the same on all instances.
+    pub token_key: PathBuf,
+    /// Names under which documents may be registered here, beside `origin` and `localhost`.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// How long an `auth` opens its certificate, seconds.
+    #[serde(default = "default_auth_life")]
+    pub auth_life: u64,
+    /// Failed logins a minute from one address; 0: without limit.
+    #[serde(default = "default_login_failures")]
+    pub login_failures: u32,
 }
 
 /// How clients prove who they are.
@@ -212,7 +238,16 @@ fn default_connections() -> u32 {
     20
 }
 fn default_listen() -> SocketAddr {
+    ([0, 0, 0, 0], 42_001).into()
+}
+fn default_kagesecur_listen() -> SocketAddr {
     ([0, 0, 0, 0], 42_000).into()
+}
+fn default_auth_life() -> u64 {
+    86_400
+}
+fn default_login_failures() -> u32 {
+    20
 }
 fn default_token_life() -> u64 {
     600
@@ -292,6 +327,14 @@ impl Config {
             target.endpoints()?;
         }
         anyhow::ensure!(!self.http.public_url.ends_with('/'), "http.public_url: must not end in a slash");
+        if let Some(kagesecur) = &self.kagesecur {
+            anyhow::ensure!(!kagesecur.public_url.ends_with('/'), "kagesecur.public_url: must not end in a slash");
+            anyhow::ensure!(
+                kagesecur.listen != self.http.listen || kagesecur.listen.port() == 0,
+                "kagesecur.listen: {} is the address of http.listen",
+                kagesecur.listen
+            );
+        }
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::State;
@@ -24,6 +25,8 @@ pub struct Caller {
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
     pub scopes: Scopes,
+    /// Until when the account may submit; `None`: without end.
+    pub subscribed_until: Option<OffsetDateTime>,
 }
 
 impl Caller {
@@ -39,6 +42,16 @@ impl Caller {
         Err(Code::ScopeMissing
             .with(format!("this route needs the scope {name}"))
             .header(WWW_AUTHENTICATE, &format!("Bearer realm=\"sceau\", error=\"insufficient_scope\", scope=\"{name}\"")))
+    }
+}
+
+impl Caller {
+    /// Passes while the account may submit.
+    ///
+    /// # Errors
+    /// [`Code::SubscriptionExpired`].
+    pub fn subscribed(&self, now: OffsetDateTime) -> Result<()> {
+        if self.subscribed_until.is_none_or(|until| now < until) { Ok(()) } else { Err(Code::SubscriptionExpired.into()) }
     }
 }
 
@@ -74,7 +87,12 @@ impl FromRequestParts<State> for Caller {
 impl Caller {
     fn of(claims: &Claims, standing: Standing) -> Result<Self> {
         let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
-        Ok(Self { account: standing.account, role: standing.role, scopes: scopes.and(Scopes::of_role(standing.role)) })
+        Ok(Self {
+            account: standing.account,
+            role: standing.role,
+            scopes: scopes.and(Scopes::of_role(standing.role)),
+            subscribed_until: standing.subscribed_until,
+        })
     }
 }
 
@@ -94,6 +112,7 @@ struct Standing {
     account: AccountId,
     role: Role,
     active: bool,
+    subscribed_until: Option<OffsetDateTime>,
 }
 
 /// Remembers for a few seconds how credentials stand, so that not every request asks the database. Disabling an account
@@ -127,6 +146,7 @@ impl Standings {
             account: credential.account,
             role: credential.role,
             active: credential.active,
+            subscribed_until: credential.subscribed_until,
         });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= Self::MOST {

@@ -7,6 +7,7 @@ mod check;
 mod conditional;
 pub mod error;
 pub mod health;
+pub mod kagesecur;
 pub mod listen;
 pub mod overview;
 mod partner;

@@ -15,13 +15,14 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub use self::targets::Way;
+use crate::api::kagesecur;
 use crate::api::listen::Listener;
 use crate::api::overview::Overview;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
 use crate::chain::observed::Seen;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
 use crate::metrics::{Metrics, Sources};
@@ -91,6 +92,7 @@ pub async fn serve(
     );
     let outer = match mode.api() {
         true => Some(Outer {
+            dialect: kagesecur(&config).await?,
             tokens: Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?,
             pepper: Pepper::load(&config.auth.pepper)?,
             listener: Listener::bind(&config.http).await?,
@@ -123,7 +125,7 @@ pub async fn serve(
         intake: None,
         clock: Arc::clone(&ports.clock),
     };
-    let serving_outer = outer.map(|Outer { tokens, pepper, listener }| {
+    let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect }| {
         let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
         lanes = started;
         sources.intake = Some(way_in.clone());
@@ -131,7 +133,13 @@ pub async fn serve(
         sources.overview = Arc::clone(&state.overview);
         sources.traffic = Some(state.traffic.clone());
         tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");
-        listener.serve(api::router(state), until(stopped.clone()))
+        let dialect = dialect.map(|(listener, options)| {
+            tracing::info!(address = %listener.address(), url = options.public_url, "serving the KageSecur dialect");
+            let router = kagesecur::router(kagesecur::Dialect::new(state.clone(), options));
+            listener.serve(router, until(stopped.clone()))
+        });
+        let partner = listener.serve(api::router(state), until(stopped.clone()));
+        async move { tokio::try_join!(partner, optional(dialect)).map(|((), ())| ()) }
     });
     let serving_inner = inner.map(|listener| {
         tracing::info!(address = %listener.address(), ?mode, "serving health and metrics");
@@ -168,6 +176,8 @@ struct Outer {
     tokens: Tokens,
     pepper: Pepper,
     listener: Listener,
+    /// The KageSecur dialect, where the settings have it.
+    dialect: Option<(Listener, kagesecur::Options)>,
 }
 
 async fn optional(serving: Option<impl Future<Output = anyhow::Result<()>>>) -> anyhow::Result<()> {
@@ -191,6 +201,25 @@ async fn supervise(
         ended = steps.join_next(), if !steps.is_empty() => Err(died("the pipeline", ended)),
         ended = lanes.join_next(), if !lanes.is_empty() => Err(died("the intake", ended)),
     }
+}
+
+/// The listener of the KageSecur dialect, where the settings have one, and what it is told.
+async fn kagesecur(config: &Config) -> anyhow::Result<Option<(Listener, kagesecur::Options)>> {
+    let Some(settings) = &config.kagesecur else { return Ok(None) };
+    let options = kagesecur::Options {
+        key: kagesecur::jwt::Key::load(&settings.token_key).context("kagesecur.token_key")?,
+        public_url: settings.public_url.clone(),
+        nodes: [std::slice::from_ref(&config.origin), &settings.nodes].concat(),
+        auth_life: Duration::from_secs(settings.auth_life),
+        login_failures: settings.login_failures,
+    };
+    let http = config::Http {
+        listen: settings.listen,
+        public_url: settings.public_url.clone(),
+        tls: settings.tls.clone().or_else(|| config.http.tls.clone()),
+        plain: config.http.plain,
+    };
+    Ok(Some((Listener::bind(&http).await.context("kagesecur")?, options)))
 }
 
 /// A name for this process in leases.

@@ -26,6 +26,8 @@ pub(super) async fn check(ledger: &Ledger, report: &mut Report, tell: &mut (impl
                 check_header(&previous, batch, &sealed, report);
                 check_policy(batch, report);
                 entries::check_tree(ledger, &sealed, report).await?;
+            } else if batch.state != "sealed" {
+                entries::check_pool(ledger, batch.number, report).await?;
             }
             previous = Previous { number: batch.number, state: batch.state.clone(), root: batch.root.clone() };
             report.batches += 1;

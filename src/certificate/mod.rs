@@ -1,7 +1,7 @@
 //! Certificates: a proof as an act on paper, with its receipt inside.
 //!
 //! [`render`] is a pure function: the same [`Certificate`] gives the same bytes, and no clock is read. The result is PDF/A-3a
-//! and PDF/UA-1, with the receipt attached byte for byte and uncompressed, where `sceau-verify` finds it (SPEC.md §2.4).
+//! and PDF/UA-1, with the receipt attached byte for byte and uncompressed, where `sceau-verify` finds it (SPEC.md §2.5).
 
 mod act;
 pub mod chain;

@@ -10,6 +10,7 @@ pub mod lookup;
 pub mod operator;
 pub mod output;
 pub mod submit;
+pub mod validations;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ enum Command {
     Status(lookup::Status),
     Receipt(lookup::GetReceipt),
     Certificate(lookup::GetCertificate),
+    Validations(validations::Validations),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -96,6 +98,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Status(command) => lookup::status(command, &mut out).await,
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
+        Command::Validations(command) => validations::run(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

@@ -35,7 +35,7 @@ impl Role {
         }
     }
 
-    fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> Result<Self> {
         [Self::Partner, Self::Client, Self::Manager, Self::Validator]
             .into_iter()
             .find(|role| role.as_str() == word)
@@ -71,6 +71,8 @@ pub struct Credential {
     pub secret_hash: [u8; 32],
     /// False when the credential is revoked or the account disabled.
     pub active: bool,
+    /// Until when the account may submit; `None`: without end.
+    pub subscribed_until: Option<OffsetDateTime>,
 }
 
 impl Ledger {
@@ -145,7 +147,8 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn credential(&self, consumer_key: &str) -> Result<Option<Credential>> {
         let row = sqlx::query!(
-            r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!"
+            r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!",
+                 a.subscribed_until
                from credentials c join accounts a on a.id = c.account_id where c.consumer_key = $1"#,
             consumer_key
         )
@@ -157,6 +160,7 @@ impl Ledger {
                 role: Role::parse(&row.role)?,
                 secret_hash: fixed(&row.secret_hash, "credentials.secret_hash")?,
                 active: row.active,
+                subscribed_until: row.subscribed_until,
             })
         })
         .transpose()

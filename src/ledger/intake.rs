@@ -5,6 +5,7 @@
 //! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
@@ -33,6 +34,10 @@ pub struct Detail {
     /// Any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether others who ask for the document in the KageSecur dialect are told that it belongs to somebody else. Kept
+    /// beside the doubled digest, for accounts with an identity only, and not read back with a proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
 }
 
 /// One digest on its way in.
@@ -249,19 +254,30 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
+    let calls = AtomicU64::new(0);
+    let accepted = patiently(|| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        ledger.accept(items, &salts)
+    });
+    let accepted = accepted.await;
+    ledger.events().retries.inc_by(calls.into_inner().saturating_sub(1));
+    accepted
+}
+
+/// Makes the same call again while it fails for reasons that pass, four times in all. Only for calls that may be repeated.
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
-        match ledger.accept(items, &salts).await {
+        match call().await {
             Err(error) if error.is_transient() => {
-                ledger.events().retries.inc();
-                tracing::warn!(%error, "accepting digests: trying again");
+                tracing::warn!(%error, "writing to the ledger: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;
             }
             settled => return settled,
         }
     }
-    ledger.accept(items, &salts).await
+    call().await
 }
 
 impl Ledger {
@@ -276,14 +292,15 @@ impl Ledger {
         });
         let rows = sqlx::query!(
             r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!"
-               from accept_proofs($1, $2, $3, $4)"#,
+               from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
             salts as _,
             details.as_deref() as _,
         )
         .fetch_all(self.pool())
-        .await?;
+        .await
+        .map_err(LedgerError::from_sql)?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());

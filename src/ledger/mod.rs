@@ -17,12 +17,14 @@ pub mod funds;
 pub mod gate;
 pub mod gauges;
 pub mod intake;
+pub mod kagesecur;
 pub mod leases;
 pub mod policy;
 pub mod proofs;
 pub mod status;
 pub mod targets;
 pub mod tiles;
+pub mod validations;
 
 use std::time::Duration;
 
@@ -62,6 +64,12 @@ pub enum LedgerError {
     /// The schema is not the one this version was built for.
     #[error("the database's schema is {0}")]
     Schema(&'static str),
+    /// A digest waits for its validators, or was refused by one, and was submitted past them. Nothing was stored.
+    #[error("a digest waits for its validators, or was refused by one")]
+    Held,
+    /// The account has fewer validators than it wants approvals. Nothing was stored.
+    #[error("the account has fewer validators than approvals are needed")]
+    TooFewValidators,
     /// The server would lose acknowledged proofs in a crash.
     #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
     NotDurable {
@@ -73,6 +81,16 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// An error of the database, with the codes that our own functions raise told apart.
+    fn from_sql(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        match code.as_deref() {
+            Some("SC001") => Self::Held,
+            Some("SC002") => Self::TooFewValidators,
+            _ => Self::Database(error),
+        }
+    }
+
     /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The receipt inside a certificate (SPEC.md §2.4): found by its mark, without reading the PDF around it.
+//! The receipt inside a certificate (SPEC.md §2.5): found by its mark, without reading the PDF around it.
 
 use std::fmt;
 

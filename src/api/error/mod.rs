@@ -108,6 +108,9 @@ impl From<Code> for Problem {
 
 impl From<&LedgerError> for Problem {
     fn from(error: &LedgerError) -> Self {
+        if matches!(error, LedgerError::TooFewValidators) {
+            return Code::ValidatorsMissing.into();
+        }
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
         if away { Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE) } else { Code::Internal.because(error) }
     }

@@ -75,7 +75,8 @@ impl Listener {
         let handle = Handle::<SocketAddr>::new();
         let mut server = Server::from_listener(self.socket).handle(handle.clone());
         bound(server.http_builder());
-        let service = router.into_make_service();
+        // Handlers may ask for the peer's address.
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let ended = async {
             stop.await;
             handle.graceful_shutdown(Some(GRACE));

@@ -7,12 +7,14 @@ mod proof;
 mod service;
 mod submit;
 mod tile;
+mod validation;
 mod verify;
 
 use axum::Router;
 use axum::routing::{get, post};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::State;
 use super::error::{Code, Problem, Result};
@@ -24,6 +26,9 @@ pub(super) fn routes() -> Router<State> {
         .route("/proofs/{digest}", get(proof::status))
         .route("/proofs/{digest}/receipt", get(proof::receipt))
         .route("/proofs/{digest}/certificate", get(certificate::certificate))
+        .route("/validations", get(validation::list))
+        .route("/validations/{id}", get(validation::show).post(validation::decide))
+        .route("/validations/{id}/decisions/{digest}/receipt", get(validation::receipt))
         .route("/status", get(service::status))
         .route("/verify", post(verify::verify))
         .route("/batches/{number}", get(batch::batch))
@@ -54,25 +59,39 @@ fn unknown() -> Problem {
     Code::ProofUnknown.into()
 }
 
-/// Where to go from a proof.
+/// Where to go from a digest.
 #[derive(Debug, Serialize)]
 struct Links {
     #[serde(rename = "self")]
     itself: String,
-    receipt: String,
-    certificate: String,
-    batch: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<String>,
 }
 
 impl Links {
+    /// Of a proof.
     fn of(api: &State, digest: &Digest, batch: u64) -> Self {
         let url = &api.public_url;
         Self {
             itself: format!("{url}/v1/proofs/{digest}"),
-            receipt: format!("{url}/v1/proofs/{digest}/receipt"),
-            certificate: format!("{url}/v1/proofs/{digest}/certificate"),
-            batch: format!("{url}/v1/batches/{batch}"),
+            receipt: Some(format!("{url}/v1/proofs/{digest}/receipt")),
+            certificate: Some(format!("{url}/v1/proofs/{digest}/certificate")),
+            batch: Some(format!("{url}/v1/batches/{batch}")),
+            validation: None,
         }
+    }
+
+    /// Of a digest that waits.
+    fn waiting(api: &State, digest: &Digest, id: Uuid) -> Self {
+        let url = &api.public_url;
+        let validation = Some(format!("{url}/v1/validations/{id}"));
+        Self { itself: format!("{url}/v1/proofs/{digest}"), receipt: None, certificate: None, batch: None, validation }
     }
 }
 

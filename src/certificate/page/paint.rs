@@ -111,7 +111,7 @@ pub fn pdf(sheet: Sheet, about: About, attachment: Option<Attachment>) -> Result
             association_kind: AssociationKind::Source,
             data: attachment.bytes.into(),
             modification_date: Some(dated),
-            // As it is, so that it can be found without a PDF library (SPEC.md §2.4).
+            // As it is, so that it can be found without a PDF library (SPEC.md §2.5).
             compress: Some(false),
             location: None,
         };

@@ -3,6 +3,7 @@
 
 mod call;
 mod error;
+mod validations;
 mod wire;
 
 use std::net::IpAddr;
@@ -15,7 +16,8 @@ use tokio::sync::Mutex;
 
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
-pub use self::wire::{Anchor, Batch, Item, Proof, Status};
+pub use self::validations::Verb;
+pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation};
 use crate::certificate::Language;
 
 /// Most proofs one request may carry.

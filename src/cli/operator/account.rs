@@ -9,7 +9,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::super::output::{Ending, Out, printable, say};
-use super::{Settings, explained, ledger, part};
+use super::{Settings, explained, identity, import, ledger, part, validator};
 use crate::api::secret::{Pepper, generate};
 use crate::ledger::accounts::{Account as Row, Role};
 use crate::ledger::{Ledger, LedgerError};
@@ -20,11 +20,14 @@ Examples:
   sceau account create acme
   sceau account create notary --role validator --json
   sceau account list
-  sceau account disable acme";
+  sceau account validator add acme notary
+  sceau account disable acme
+  sceau account identity acme --clef-file clef
+  sceau account import accounts.csv";
 
-/// Create, list and disable accounts
+/// Create, list and disable accounts, and say what they may do
 ///
-/// Works on the database directly: of the settings it needs database_url and, to create, auth.pepper.
+/// Works on the database directly: of the settings it needs database_url and, where secrets are concerned, auth.pepper.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Account {
@@ -56,18 +59,35 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Say who validates for an account
+    Validator {
+        #[command(subcommand)]
+        action: validator::Action,
+    },
     /// Disable an account: its tokens are refused within five seconds
     Disable {
         /// Its name
         name: String,
     },
+    Identity(identity::Identity),
+    Client(identity::Client),
+    Subscription(identity::Subscription),
+    Import(import::Import),
 }
 
 #[derive(Deserialize)]
-struct Settled {
+pub(super) struct Settled {
     database_url: SecretString,
     #[serde(default)]
     auth: Auth,
+}
+
+impl Settled {
+    /// The key of secrets.
+    pub(super) fn pepper(&self) -> anyhow::Result<Pepper> {
+        let pepper = self.auth.pepper.as_deref();
+        Pepper::load(pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -91,12 +111,10 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
     match action {
         Action::Create { name, role, json } => {
             anyhow::ensure!(
-                !name.trim().is_empty() && !name.contains(char::is_control),
+                is_name(&name),
                 "the name of an account has at least one character that can be seen, and none that controls a terminal"
             );
-            let pepper = settled.auth.pepper.as_deref();
-            let pepper = pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?;
-            let pepper = Pepper::load(pepper)?;
+            let pepper = settled.pepper()?;
             let made = generate(&SystemEntropy);
             let secret = made.secret.expose_secret();
             let id = ledger.create_account(&name, role, &made.key, pepper.hash(secret)).await.map_err(|error| match error {
@@ -125,6 +143,11 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
                 }
             }
         }
+        Action::Validator { action } => validator::act(action, ledger, out).await?,
+        Action::Identity(command) => identity::identity(command, settled, ledger, out).await?,
+        Action::Client(command) => identity::client(command, ledger, out).await?,
+        Action::Subscription(command) => identity::subscription(command, ledger, out).await?,
+        Action::Import(command) => import::run(command, settled, ledger, out).await?,
         Action::Disable { name } => {
             ledger.disable_account(&name).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is no active account named {name}; see `sceau account list`"),
@@ -134,6 +157,11 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
         }
     }
     Ok(())
+}
+
+/// Whether an account may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && !name.contains(char::is_control) && name.chars().count() <= 100
 }
 
 fn row(account: &Row, width: usize) -> String {

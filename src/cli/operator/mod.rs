@@ -5,7 +5,10 @@ pub mod audit;
 pub mod contract;
 pub mod server;
 pub mod target;
+mod validator;
 
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;

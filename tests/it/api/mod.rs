@@ -8,6 +8,6 @@ mod evidence;
 pub mod kit;
 mod listener;
 mod proofs;
-mod receipt;
+pub mod receipt;
 mod status;
 mod token;

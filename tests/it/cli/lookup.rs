@@ -20,6 +20,7 @@ fn receipt_of(content: &str, anchors: Vec<Anchor>) -> Vec<u8> {
         tree: TreePosition { size: 2, root: digest, path: vec![digest] },
         batch: Batch { number: 7, header, path: vec![digest] },
         anchors,
+        decisions: Vec::new(),
     }
     .to_bytes();
     receipt::parse(&bytes).expect("well formed");
