@@ -104,7 +104,7 @@ impl Ledger {
     async fn watch_database(&self) {
         let mut connection = None;
         loop {
-            match tokio::time::timeout(PATIENCE, self.ask(connection.take())).await {
+            match tokio::time::timeout(PATIENCE, self.reach(connection.take())).await {
                 Ok(Ok(open)) => {
                     connection = Some(open);
                     self.gate.set_away(false);
@@ -119,7 +119,7 @@ impl Ledger {
         }
     }
 
-    async fn ask(&self, connection: Option<PgConnection>) -> Result<PgConnection> {
+    async fn reach(&self, connection: Option<PgConnection>) -> Result<PgConnection> {
         let mut open = match connection {
             Some(open) => open,
             None => self.pool.connect_options().connect().await?,
