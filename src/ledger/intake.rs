@@ -185,6 +185,19 @@ impl Intake {
         if items.is_empty() {
             return Ok(Vec::new());
         }
+        self.admits()?;
+        let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
+        let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
+        Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+
+    /// Whether anything may enter the pool now. For what enters it on another way than [`Self::accept`].
+    ///
+    /// # Errors
+    /// [`IntakeError::ReadOnly`], [`IntakeError::Away`], [`IntakeError::Full`].
+    pub fn admits(&self) -> std::result::Result<(), IntakeError> {
         if let Some(why) = self.closed.as_ref().and_then(|closed| closed.borrow().clone()) {
             return Err(IntakeError::ReadOnly(why));
         }
@@ -194,11 +207,7 @@ impl Intake {
         if self.gate.is_full() {
             return Err(IntakeError::Full);
         }
-        let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
-        let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
-        Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+        Ok(())
     }
 
     /// Digests that wait for their commit.

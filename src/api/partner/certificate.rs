@@ -3,7 +3,6 @@
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use sceau_verifier::decision::Choice;
 use serde::Deserialize;
 
 use crate::api::State;
@@ -36,13 +35,6 @@ pub async fn certificate(
     let wish = wish.map(|lang| lang.parse()).transpose().map_err(|_| refused())?;
     let proof = super::proof::find(&api, &caller, &digest).await?;
     let language = certificate::language(wish, &headers);
-    let approvals = api.ledger.approvals_of(caller.account, &digest).await?;
-    let decisions = approvals.into_iter().map(|decision| certificate::Decision {
-        validator: decision.validator_name,
-        approved: decision.choice == Choice::Approved,
-        comment: Some(decision.comment).filter(|comment| !comment.is_empty()),
-        at: decision.decided_at,
-    });
-    let rendered = certificate::render(&api, caller.account, &proof, decisions.collect(), language).await?;
+    let rendered = certificate::render(&api, caller.account, &proof, language).await?;
     Ok(certificate::answer(rendered, &headers))
 }

@@ -132,6 +132,10 @@ async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usi
         .filter(|(_, item)| item.validation)
         .map(|(at, item)| (at, Request { digest: item.digest, detail: item.detail.clone(), again: item.again }))
         .unzip();
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    api.intake.admits()?;
     let asked = api.ledger.await_validation(account, &requests, &api.ports).await?;
     let outcomes = asked.into_iter().map(|asked| match asked {
         Asked::Waiting(waiting) => Outcome::Waiting(waiting),

@@ -5,7 +5,7 @@ use sceau_verifier::{receipt, verify};
 use serde_json::{Value, json};
 
 use super::office;
-use crate::api::kit::{digest, problem, service};
+use crate::api::kit::{digest, problem, service, start};
 use crate::api::receipt::{REGISTRY, finish, include, target};
 
 #[tokio::test]
@@ -49,6 +49,29 @@ async fn items_wait_by_themselves_or_with_their_submission() {
     assert_eq!(problem(bad, 422, "proofs_invalid").await["errors"][0]["code"], "item_invalid");
     let bad = service.post("/v1/proofs", &office.token, &json!({ "proofs": [item(8)], "validation": "yes" })).await;
     problem(bad, 422, "body_invalid").await;
+}
+
+#[tokio::test]
+async fn while_nothing_is_accepted_nothing_waits_and_nothing_is_decided() {
+    let (tell, closed) = tokio::sync::watch::channel(None);
+    let service = start(false, |state| state.intake = state.intake.clone().closed_while(closed)).await;
+    let office = office(&service, 1, &["notary"]).await;
+    let wish = |number: u64| json!({ "proofs": [{ "digest": digest(number) }], "validation": true });
+    let id = service.propose(&office.token, &wish(1)).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
+
+    tell.send_replace(Some("restored from a backup".into()));
+    problem(service.post("/v1/proofs", &office.token, &wish(2)).await, 503, "read_only").await;
+    let decide = async || {
+        let (path, word) = (format!("/v1/validations/{id}"), json!({ "decision": "approve" }));
+        service.post(&path, &office.validators[0].1, &word).await
+    };
+    problem(decide().await, 503, "read_only").await;
+    assert_eq!(service.stored().await, 0);
+    problem(service.get(&format!("/v1/proofs/{}", digest(2)), &office.token).await, 404, "proof_unknown").await;
+
+    tell.send_replace(None);
+    assert_eq!(decide().await.status(), 200);
+    assert_eq!(service.stored().await, 2, "the document and the decision");
 }
 
 #[tokio::test]
