@@ -204,6 +204,12 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
     ledger.accept(items, &salts).await
 }
 
+/// Tells the one refusal that the schema makes on purpose (`count_digests`) from failures.
+fn over_quota(error: sqlx::Error) -> LedgerError {
+    let refused = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "SQ001");
+    if refused { LedgerError::OverQuota } else { error.into() }
+}
+
 impl Ledger {
     async fn accept(&self, items: &[&Submission], salts: &[&[u8]]) -> Result<Vec<Accepted>> {
         let accounts: Vec<i64> = items.iter().map(|item| item.account.0).collect();
@@ -223,7 +229,8 @@ impl Ledger {
             details.as_deref() as _,
         )
         .fetch_all(self.pool())
-        .await?;
+        .await
+        .map_err(over_quota)?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());

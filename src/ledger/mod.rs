@@ -8,10 +8,12 @@ pub mod anchors;
 pub mod attempts;
 pub mod audit;
 pub mod batches;
+pub mod credentials;
 pub mod entries;
 pub mod finality;
 pub mod intake;
 pub mod leases;
+pub mod limits;
 pub mod proofs;
 pub mod status;
 pub mod targets;
@@ -46,6 +48,9 @@ pub enum LedgerError {
         /// The lease's name.
         name: String,
     },
+    /// The account has used up its digests of the day. Nothing was stored.
+    #[error("the account has no digests left for today")]
+    OverQuota,
     /// Stored data that cannot be: changed behind our back or damaged.
     #[error("damaged: {0}")]
     Damaged(String),
