@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
-use crate::api::listen::Listener;
+use crate::api::limit::{Rate, Rates};
+use crate::api::listen::{Crowd, Listener};
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
@@ -31,6 +32,9 @@ use crate::ports::Ports;
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How often the token keys are read again.
+const KEYS: Duration = Duration::from_secs(10);
+
 /// Serves until `stop` completes, then finishes what is under way: requests within ten seconds, and the digests that
 /// wait. The pipeline is simply ended: its steps go on where they were at the next start.
 ///
@@ -44,7 +48,9 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     let schedule = Schedule::parse(&config.seal.schedule).context("seal.schedule")?;
     let tokens = Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?;
     let pepper = Pepper::load(&config.auth.pepper)?;
-    let listener = Listener::bind(&config.http).await?;
+    let trusted = config.trusted();
+    let crowd = Crowd::new(config.limits.connections, config.limits.connections_per_address, Arc::clone(&trusted));
+    let listener = Listener::bind(&config.http).await?.bounded(crowd);
 
     let holder = instance(&ports);
     let mut steps = JoinSet::new();
@@ -70,7 +76,11 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
 
     let (intake, mut lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(config.seal.allowance));
-    let state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
+    let mut state = api::State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, &config.http.public_url);
+    state.trusted = trusted;
+    let strangers = Rate { per_second: config.limits.token_requests_per_second, burst: config.limits.token_burst };
+    state.rates = Arc::new(Rates::new(strangers));
+    steps.spawn(Arc::clone(&state.tokens).follow(KEYS));
     tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
 
     supervise(listener.serve(api::router(state), stop), &mut steps, &mut lanes).await?;

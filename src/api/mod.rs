@@ -4,9 +4,12 @@ mod body;
 pub mod caller;
 pub mod error;
 pub mod health;
+pub mod limit;
 pub mod listen;
 mod partner;
+pub mod peer;
 pub mod receipt;
+pub mod routes;
 pub mod secret;
 pub mod token;
 
@@ -17,14 +20,15 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
 use self::error::{Code, Result};
+use self::limit::Rates;
 use self::secret::Pepper;
 use self::token::Tokens;
 use crate::ledger::Ledger;
@@ -112,6 +116,10 @@ pub struct State {
     pub limits: Limits,
     /// How credentials stand.
     pub standings: Arc<Standings>,
+    /// How often somebody may ask.
+    pub rates: Arc<Rates>,
+    /// Proxies of ours: whose word on a client's address is believed.
+    pub trusted: Arc<[IpNet]>,
 }
 
 impl State {
@@ -139,6 +147,8 @@ impl State {
             public_url: public_url.into(),
             limits: Limits::default(),
             standings: Arc::new(Standings::new(Self::STANDING)),
+            rates: Arc::default(),
+            trusted: Arc::default(),
         }
     }
 }
@@ -154,15 +164,7 @@ impl FromRequestParts<Self> for State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    Router::new()
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::ready))
-        .route("/problems", get(problems))
-        .route("/problems/{code}", get(problem))
-        .route("/oauth2/token", post(token::token))
-        .route("/.well-known/jwks.json", get(token::jwks))
-        .route("/.well-known/oauth-authorization-server", get(token::metadata))
-        .nest("/v1", partner::routes())
+    routes::router()
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))

@@ -15,9 +15,10 @@ use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Result};
-use crate::api::token::Scope;
+use crate::api::limit::Quota;
 use crate::ledger::accounts::AccountId;
-use crate::ledger::intake::Submission;
+use crate::ledger::LedgerError;
+use crate::ledger::intake::{IntakeError, Submission};
 use crate::ledger::proofs::Status;
 
 /// Faults listed at most; all are counted.
@@ -47,15 +48,17 @@ struct Acknowledged {
 /// now). Repeating a submission is always safe. When one item is not in order nothing is stored.
 ///
 /// # Errors
-/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::PoolFull`], [`Code::Unavailable`].
+/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::QuotaExceeded`], [`Code::PoolFull`], [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
-    caller.need(Scope::ProofsWrite)?;
     let submissions = read(&body, caller.account)?;
+    let quota = Quota::ask(&api, &caller, submissions.iter().map(|submission| submission.digest)).await?;
     // The commit runs in a task of its own: ending the wait, or a client that goes away, does not cancel it.
     let accepted = match tokio::time::timeout(api.limits.commit, api.intake.accept(submissions)).await {
+        Ok(Err(IntakeError::Ledger(error))) if matches!(*error, LedgerError::OverQuota) => return Err(quota.exceeded()),
         Ok(accepted) => accepted?,
         Err(_) => return Err(Code::Unavailable.because("no commit in time").retry_after(2)),
     };
+    quota.note(accepted.iter().filter(|proof| proof.fresh).count() as u64);
     // A batch that takes new proofs is not sealed: only older ones need a look.
     let mut older: Vec<u64> = accepted.iter().filter(|proof| !proof.fresh).map(|proof| proof.batch).collect();
     older.sort_unstable();

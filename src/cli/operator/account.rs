@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use super::super::output::{Ending, Out, printable, say};
+use super::super::output::{Ending, Out, printable};
+use super::access::{self, Access};
 use super::{Settings, explained, ledger, part};
 use crate::api::secret::{Pepper, generate};
 use crate::ledger::accounts::{Account as Row, Role};
@@ -20,11 +21,14 @@ Examples:
   sceau account create acme
   sceau account create notary --role validator --json
   sceau account list
-  sceau account disable acme";
+  sceau account disable acme
+  sceau account credential add acme
+  sceau account networks set acme 192.0.2.0/24 2001:db8::/32
+  sceau account limits acme --digests-per-day 100000";
 
-/// Create, list and disable accounts
+/// Create, list and disable accounts; say how they get in
 ///
-/// Works on the database directly: of the settings it needs database_url and, to create, auth.pepper.
+/// Works on the database directly: of the settings it needs database_url and, to make secrets, auth.pepper.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Account {
@@ -61,6 +65,8 @@ enum Action {
         /// Its name
         name: String,
     },
+    #[command(flatten)]
+    Access(Access),
 }
 
 #[derive(Deserialize)]
@@ -73,6 +79,13 @@ struct Settled {
 #[derive(Deserialize, Default)]
 struct Auth {
     pepper: Option<PathBuf>,
+}
+
+impl Settled {
+    fn pepper(&self) -> anyhow::Result<Pepper> {
+        let pepper = self.auth.pepper.as_deref();
+        Pepper::load(pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?)
+    }
 }
 
 /// Runs the command.
@@ -94,25 +107,14 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
                 !name.trim().is_empty() && !name.contains(char::is_control),
                 "the name of an account has at least one character that can be seen, and none that controls a terminal"
             );
-            let pepper = settled.auth.pepper.as_deref();
-            let pepper = pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?;
-            let pepper = Pepper::load(pepper)?;
+            let pepper = settled.pepper()?;
             let made = generate(&SystemEntropy);
-            let secret = made.secret.expose_secret();
-            let id = ledger.create_account(&name, role, &made.key, pepper.hash(secret)).await.map_err(|error| match error {
+            let hash = pepper.hash(made.secret.expose_secret());
+            let id = ledger.create_account(&name, role, &made.key, hash).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is an account named {name} already"),
                 error => explained(error),
             })?;
-            if json {
-                let value = json!({
-                    "id": id, "name": name, "role": role, "consumer_key": made.key, "consumer_secret": secret,
-                });
-                out.json(&value)?;
-            } else {
-                out.line(format_args!("consumer key     {}\nconsumer secret  {secret}", made.key))?;
-            }
-            out.flush()?;
-            say("this is the only time the secret is shown: keep it now");
+            access::show(&made, json.then(|| json!({ "id": id, "name": name, "role": role })), out)?;
         }
         Action::List { json } => {
             let accounts = ledger.accounts().await.map_err(explained)?;
@@ -132,6 +134,7 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
             })?;
             out.line(format_args!("{} is disabled", printable(&name)))?;
         }
+        Action::Access(access) => access::act(access, || settled.pepper(), ledger, out).await?,
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod contract;
 pub mod server;
 
+mod access;
 mod key;
 
 use std::fmt::Display;
