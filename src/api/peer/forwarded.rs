@@ -124,14 +124,12 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_them_panic(value in ".{0,80}") {
-            forwarded(&value);
-            x_forwarded_for(&value);
+            let _ = (forwarded(&value), x_forwarded_for(&value));
         }
 
         #[test]
         fn nothing_near_the_grammar_makes_them_panic(value in "[for=\"\\\\;,:\\[\\]0-9a-f. _]{0,60}") {
-            forwarded(&value);
-            x_forwarded_for(&value);
+            let _ = (forwarded(&value), x_forwarded_for(&value));
         }
 
         /// What is written by the rules is read back, whatever the case of `for` and whether quoted or not.

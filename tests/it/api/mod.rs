@@ -4,6 +4,7 @@ mod attacks;
 mod bad_input;
 mod batch;
 mod evidence;
+mod identity;
 pub mod kit;
 mod listener;
 mod proofs;
