@@ -87,11 +87,11 @@ begin
     where c.digests > coalesce(a.digests_per_day, d.digests_per_day)
     limit 1;
   if v_account is not null then
-    raise exception 'account % has no digests left for today', v_account using errcode = 'SQ001';
+    raise exception 'no digests left for today' using errcode = 'SQ001', detail = v_account::text;
   end if;
   return null;
 end
 $$;
-comment on function count_digests is 'Counts new proofs of accounts with a daily limit; refuses with SQLSTATE SQ001 what goes beyond it.';
+comment on function count_digests is 'Counts new proofs of accounts with a daily limit; refuses with SQLSTATE SQ001, and the account as its detail, what goes beyond it.';
 create trigger proofs_counted after insert on proofs referencing new table as fresh
   for each statement execute function count_digests();

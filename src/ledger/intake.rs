@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
+use sqlx::postgres::PgDatabaseError;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -158,29 +159,45 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
     }
 }
 
-/// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
-    let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-    match insert(ledger, entropy, &all).await {
-        Ok(mut accepted) => {
-            for job in batch.into_iter().rev() {
-                let own = accepted.split_off(accepted.len() - job.items.len());
-                // A client that went away has its digests accepted all the same.
-                let _ = job.answer.send(Ok(own));
+/// Commits the jobs together; where that fails for a reason that lies in one of them, those of the account that is over its
+/// quota each by itself, and the others together as before.
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, mut batch: Vec<Job>) {
+    let mut late = Vec::new();
+    loop {
+        let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+        match insert(ledger, entropy, &all).await {
+            Ok(mut accepted) => {
+                for job in batch.into_iter().rev() {
+                    let own = accepted.split_off(accepted.len() - job.items.len());
+                    // A client that went away has its digests accepted all the same.
+                    let _ = job.answer.send(Ok(own));
+                }
+                break;
+            }
+            Err(LedgerError::OverQuota(account)) if batch.len() > 1 => {
+                let (over, rest) = batch.into_iter().partition(|job| job.items.iter().any(|item| item.account == account));
+                late.extend::<Vec<Job>>(over);
+                batch = rest;
+                if batch.is_empty() {
+                    break;
+                }
+            }
+            Err(error) if batch.len() > 1 && !error.is_transient() => {
+                late.extend(batch);
+                break;
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for job in batch {
+                    let _ = job.answer.send(Err(Arc::clone(&error)));
+                }
+                break;
             }
         }
-        Err(error) if batch.len() > 1 && !error.is_transient() => {
-            for job in batch {
-                let own: Vec<&Submission> = job.items.iter().collect();
-                let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for job in batch {
-                let _ = job.answer.send(Err(Arc::clone(&error)));
-            }
-        }
+    }
+    for job in late {
+        let own: Vec<&Submission> = job.items.iter().collect();
+        let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
     }
 }
 
@@ -206,8 +223,9 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
 
 /// Tells the one refusal that the schema makes on purpose (`count_digests`) from failures.
 fn over_quota(error: sqlx::Error) -> LedgerError {
-    let refused = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "SQ001");
-    if refused { LedgerError::OverQuota } else { error.into() }
+    let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    let account = said.filter(|said| said.code() == "SQ001").and_then(|said| said.detail()?.parse().ok());
+    account.map_or_else(|| error.into(), |account| LedgerError::OverQuota(AccountId(account)))
 }
 
 impl Ledger {

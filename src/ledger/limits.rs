@@ -23,7 +23,10 @@ pub struct Limits {
 impl Limits {
     pub(super) fn of(requests_per_second: i32, burst: i32, digests_per_day: i64) -> Result<Self> {
         let positive = |value: i32| {
-            u32::try_from(value).ok().filter(|value| *value > 0).ok_or_else(|| LedgerError::Damaged(format!("a limit of {value}")))
+            u32::try_from(value)
+                .ok()
+                .filter(|value| *value > 0)
+                .ok_or_else(|| LedgerError::Damaged(format!("a limit of {value}")))
         };
         Ok(Self {
             requests_per_second: positive(requests_per_second)?,
@@ -181,13 +184,9 @@ impl Ledger {
     pub async fn set_networks(&self, name: &str, networks: &[ipnet::IpNet]) -> Result<()> {
         let texts: Vec<String> = networks.iter().map(|network| network.trunc().to_string()).collect();
         let texts = Some(texts).filter(|texts| !texts.is_empty());
-        let done = sqlx::query!(
-            "update accounts set networks = $2::text[]::cidr[] where name = $1",
-            name,
-            texts.as_deref() as _
-        )
-        .execute(self.pool())
-        .await?;
+        let done = sqlx::query!("update accounts set networks = $2::text[]::cidr[] where name = $1", name, texts.as_deref() as _)
+            .execute(self.pool())
+            .await?;
         exactly_one(done.rows_affected(), "account of that name")
     }
 
@@ -203,7 +202,6 @@ impl Ledger {
         row.networks.as_deref().map(super::accounts::networks).transpose()
     }
 }
-
 
 #[cfg(test)]
 mod tests {

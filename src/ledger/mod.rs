@@ -50,7 +50,7 @@ pub enum LedgerError {
     },
     /// The account has used up its digests of the day. Nothing was stored.
     #[error("the account has no digests left for today")]
-    OverQuota,
+    OverQuota(accounts::AccountId),
     /// Stored data that cannot be: changed behind our back or damaged.
     #[error("damaged: {0}")]
     Damaged(String),

@@ -17,7 +17,19 @@ pub(super) type Standing = Option<Arc<Credential>>;
 #[derive(Debug)]
 pub struct Standings {
     life: Duration,
-    known: Mutex<HashMap<String, (Instant, Standing)>>,
+    known: Mutex<HashMap<String, Arc<Known>>>,
+}
+
+/// What is known of one key. Whoever asks the database holds the lock, so that many requests at once are one question.
+#[derive(Debug, Default)]
+struct Known(tokio::sync::Mutex<Option<Answer>>);
+
+#[derive(Debug, Clone)]
+struct Answer {
+    /// When the question was asked: what the database said may be older than its answer.
+    asked: Instant,
+    /// `None`: it could not be asked.
+    standing: Option<Standing>,
 }
 
 impl Standings {
@@ -31,24 +43,40 @@ impl Standings {
     }
 
     pub(super) async fn of(&self, ledger: &Ledger, client_id: &str) -> ledger::Result<Standing> {
-        let now = Instant::now();
-        let remembered = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(client_id).cloned();
-        if let Some((at, standing)) = remembered
-            && now.duration_since(at) < self.life
-        {
-            return Ok(standing);
-        }
-        let standing = ledger.credential(client_id).await?.map(Arc::new);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= Self::MOST {
-            known.retain(|_, (at, _)| now.duration_since(*at) < self.life);
-            if known.len() >= Self::MOST {
-                known.clear();
+        let begun = Instant::now();
+        let known = self.known(client_id);
+        let mut answer = known.0.lock().await;
+        if let Some(Answer { asked, standing }) = &*answer {
+            // A question asked after this request began answers it, however short answers are remembered; whoever waited
+            // for one that failed does not ask again behind all the others.
+            let shared = *asked >= begun;
+            match standing {
+                Some(standing) if shared || asked.elapsed() < self.life => return Ok(standing.clone()),
+                None if shared => return Err(sqlx::Error::PoolTimedOut.into()),
+                _ => {}
             }
         }
-        // The time before the question: what the database said may be older than its answer.
-        known.insert(client_id.into(), (now, standing.clone()));
-        Ok(standing)
+        let asked = Instant::now();
+        let found = ledger.credential(client_id).await.map(|credential| credential.map(Arc::new));
+        *answer = Some(Answer { asked, standing: found.as_ref().ok().cloned() });
+        found
+    }
+
+    fn known(&self, client_id: &str) -> Arc<Known> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(client_id) {
+            return Arc::clone(known);
+        }
+        if all.len() >= Self::MOST {
+            let old = |known: &Known| {
+                known.0.try_lock().is_ok_and(|answer| answer.as_ref().is_none_or(|answer| answer.asked.elapsed() >= self.life))
+            };
+            all.retain(|_, known| !old(known));
+            if all.len() >= Self::MOST {
+                all.clear();
+            }
+        }
+        Arc::clone(all.entry(client_id.into()).or_default())
     }
 
     /// Asks anew next time.

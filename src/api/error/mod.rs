@@ -107,9 +107,11 @@ impl From<Code> for Problem {
 impl From<&LedgerError> for Problem {
     fn from(error: &LedgerError) -> Self {
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
-        if matches!(error, LedgerError::OverQuota) {
+        if matches!(error, LedgerError::OverQuota(_)) {
             // Refused in the transaction: another submission was faster. Whoever asks again hears when the day ends.
-            return Code::QuotaExceeded.with("another submission took what was left for today; nothing was stored").retry_after(1);
+            return Code::QuotaExceeded
+                .with("another submission took what was left for today; nothing was stored")
+                .retry_after(1);
         }
         if away { Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE) } else { Code::Internal.because(error) }
     }

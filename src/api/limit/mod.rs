@@ -134,8 +134,7 @@ impl Meter {
             let unit = noted.unit.map(|unit| format!(";qu=\"{unit}\"")).unwrap_or_default();
             format!("\"{}\";q={};w={}{unit}", noted.name, noted.quota.min(LARGEST), noted.window)
         });
-        let state =
-            all.iter().map(|noted| format!("\"{}\";r={};t={}", noted.name, noted.remaining.min(LARGEST), noted.reset));
+        let state = all.iter().map(|noted| format!("\"{}\";r={};t={}", noted.name, noted.remaining.min(LARGEST), noted.reset));
         for (name, items) in [(&POLICY, policy.collect::<Vec<_>>()), (&STATE, state.collect())] {
             if let Ok(value) = HeaderValue::from_str(&items.join(", ")) {
                 headers.insert(name, value);

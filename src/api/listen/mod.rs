@@ -86,8 +86,7 @@ impl Listener {
             match self.certificate {
                 None => server.acceptor(acceptor).serve(service).await,
                 Some(certificate) => {
-                    let acceptor =
-                        RustlsAcceptor::new(certificate.config()).handshake_timeout(HANDSHAKE).acceptor(acceptor);
+                    let acceptor = RustlsAcceptor::new(certificate.config()).handshake_timeout(HANDSHAKE).acceptor(acceptor);
                     tokio::select! {
                         served = server.acceptor(acceptor).serve(service) => served,
                         () = certificate.follow() => Ok(()),

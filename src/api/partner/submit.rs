@@ -16,8 +16,8 @@ use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Result};
 use crate::api::limit::Quota;
-use crate::ledger::accounts::AccountId;
 use crate::ledger::LedgerError;
+use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{IntakeError, Submission};
 use crate::ledger::proofs::Status;
 
@@ -54,7 +54,7 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
     let quota = Quota::ask(&api, &caller, submissions.iter().map(|submission| submission.digest)).await?;
     // The commit runs in a task of its own: ending the wait, or a client that goes away, does not cancel it.
     let accepted = match tokio::time::timeout(api.limits.commit, api.intake.accept(submissions)).await {
-        Ok(Err(IntakeError::Ledger(error))) if matches!(*error, LedgerError::OverQuota) => return Err(quota.exceeded()),
+        Ok(Err(IntakeError::Ledger(error))) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
         Ok(accepted) => accepted?,
         Err(_) => return Err(Code::Unavailable.because("no commit in time").retry_after(2)),
     };

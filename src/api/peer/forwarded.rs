@@ -26,7 +26,11 @@ pub fn forwarded(value: &str) -> Option<Vec<Hop>> {
             if !rest.is_empty() && !rest.starts_with([';', ',']) {
                 let (name, after) = token(rest)?;
                 let after = after.strip_prefix('=')?;
-                let (value, after) = if after.starts_with('"') { quoted(after)? } else { token(after).map(|(value, after)| (value.to_owned(), after))? };
+                let (value, after) = if after.starts_with('"') {
+                    quoted(after)?
+                } else {
+                    token(after).map(|(value, after)| (value.to_owned(), after))?
+                };
                 if name.eq_ignore_ascii_case("for") {
                     if named {
                         return None;
@@ -108,7 +112,9 @@ mod tests {
         ] {
             assert_eq!(forwarded(value), Some(hops), "{value}");
         }
-        for value in ["for", "for=", "for=\"1.2.3.4", "for=1.2.3.4 x", "=1", "for=1.2.3.4;for=4.3.2.1", "for =1.2.3.4", "for=\"a\\"] {
+        for value in
+            ["for", "for=", "for=\"1.2.3.4", "for=1.2.3.4 x", "=1", "for=1.2.3.4;for=4.3.2.1", "for =1.2.3.4", "for=\"a\\"]
+        {
             assert_eq!(forwarded(value), None, "{value}");
         }
     }

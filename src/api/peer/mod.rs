@@ -136,7 +136,9 @@ mod tests {
         ] {
             assert_eq!(network(text).unwrap().to_string(), read);
         }
-        for text in ["", "192.0.2.0/33", "192.0.2.7/24", "2001:db8::1/32", "192.0.2", "example.org", "192.0.2.0/", "192.0.2.0-192.0.2.9"] {
+        for text in
+            ["", "192.0.2.0/33", "192.0.2.7/24", "2001:db8::1/32", "192.0.2", "example.org", "192.0.2.0/", "192.0.2.0-192.0.2.9"]
+        {
             assert!(network(text).is_err(), "{text}");
         }
     }

@@ -146,7 +146,9 @@ impl Changed {
             Change::Set(text) => {
                 // What a structured field can tell.
                 let count = text.parse().ok().filter(|count: &u64| *count < 1_000_000_000_000_000);
-                Change::Set(Some(count.ok_or_else(|| usage(format!("--digests-per-day: a number, none or default, not {text:?}")))?))
+                Change::Set(Some(
+                    count.ok_or_else(|| usage(format!("--digests-per-day: a number, none or default, not {text:?}")))?,
+                ))
             }
             Change::Keep => Change::Keep,
             Change::Default => Change::Default,
@@ -172,7 +174,12 @@ impl Changed {
 ///
 /// # Errors
 /// When the database fails, or there is no such account or key.
-pub async fn act(access: Access, pepper: impl Fn() -> anyhow::Result<Pepper>, ledger: &Ledger, out: &mut Out) -> anyhow::Result<()> {
+pub async fn act(
+    access: Access,
+    pepper: impl Fn() -> anyhow::Result<Pepper>,
+    ledger: &Ledger,
+    out: &mut Out,
+) -> anyhow::Result<()> {
     match access {
         Access::Credential(Credential::Add { name, json }) => {
             let made = generate(&SystemEntropy);
@@ -187,7 +194,9 @@ pub async fn act(access: Access, pepper: impl Fn() -> anyhow::Result<Pepper>, le
         }
         Access::Credential(Credential::Revoke { name, key }) => {
             ledger.revoke_credential(&name, &key).await.map_err(|error| match error {
-                LedgerError::Moved { .. } => anyhow::anyhow!("{name} has no such credential in use; see `sceau account credential list {name}`"),
+                LedgerError::Moved { .. } => {
+                    anyhow::anyhow!("{name} has no such credential in use; see `sceau account credential list {name}`")
+                }
                 error => explained(error),
             })?;
             out.line(format_args!("{key} is revoked"))?;
@@ -224,7 +233,9 @@ pub async fn act(access: Access, pepper: impl Fn() -> anyhow::Result<Pepper>, le
             } else {
                 let Limits { requests_per_second, burst, digests_per_day } = limits;
                 let digests = digests_per_day.map_or_else(|| "none".into(), |digests| digests.to_string());
-                out.line(format_args!("requests per second  {requests_per_second}\nburst                {burst}\ndigests per day      {digests}"))?;
+                out.line(format_args!(
+                    "requests per second  {requests_per_second}\nburst                {burst}\ndigests per day      {digests}"
+                ))?;
             }
         }
         Access::RevokeTokens { name } => {

@@ -176,8 +176,7 @@ async fn a_token_stands_in_one_authorization_header_and_nowhere_else() {
     assert_eq!(missing.headers()["www-authenticate"], "Bearer realm=\"sceau\"");
     problem(missing, 401, "token_missing").await;
     problem(get(&format!("{PATH}?access_token={token}")).send().await.unwrap(), 401, "token_missing").await;
-    for header in [token.clone(), "Bearer".into(), "Bearer ".into(), format!("Bearer {token} {token}")]
-    {
+    for header in [token.clone(), "Bearer".into(), "Bearer ".into(), format!("Bearer {token} {token}")] {
         problem(get(PATH).header("authorization", header).send().await.unwrap(), 401, "token_invalid").await;
     }
     for header in [format!("Basic {token}"), "Basic ".into(), "basic eA==".into()] {

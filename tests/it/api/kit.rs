@@ -86,6 +86,8 @@ async fn instance(
     change: impl FnOnce(&mut State),
 ) -> Service {
     crypto();
+    // What a failed test's log says: the causes that answers do not tell.
+    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
     let ledger = Ledger::connect(&database.url, 8).unwrap();
     let ports = Ports { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
     let (intake, lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());

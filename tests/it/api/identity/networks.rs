@@ -35,8 +35,7 @@ async fn allow(service: &Service, networks: &[&str]) {
 async fn asks_for_a_token(service: &Service, account: &Account, secret: &str, from: &str) -> (StatusCode, Value) {
     let form = format!("grant_type=client_credentials&client_id={}&client_secret={secret}", account.key);
     let request = service.client.post(format!("{}/oauth2/token", service.base)).header("x-forwarded-for", from);
-    let answer =
-        request.header("content-type", "application/x-www-form-urlencoded").body(form).send().await.unwrap();
+    let answer = request.header("content-type", "application/x-www-form-urlencoded").body(form).send().await.unwrap();
     (answer.status(), answer.json().await.unwrap())
 }
 

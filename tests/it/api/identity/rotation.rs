@@ -109,7 +109,9 @@ async fn keys_change_and_no_valid_token_is_refused() {
         problem(two.get(PATH, &before).await, 401, "token_invalid").await;
         stop.store(true, Ordering::SeqCst);
     };
-    tokio::time::timeout(Duration::from_secs(120), async { tokio::join!(load, change) }).await.expect("the change comes to an end");
+    tokio::time::timeout(Duration::from_secs(120), async { tokio::join!(load, change) })
+        .await
+        .expect("the change comes to an end");
     looks.iter().for_each(tokio::task::JoinHandle::abort);
     println!("{} requests with valid tokens, none refused", asked.load(Ordering::SeqCst));
 }

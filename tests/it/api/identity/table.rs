@@ -45,10 +45,9 @@ fn sample(route: &Route) -> Sample {
             Sample { body, foreign: Some((201, "")), ..row("/v1/proofs", (200, "")) }
         }
         ("GET", "/v1/proofs/{digest}") => Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST", (200, "")) },
-        ("GET", "/v1/proofs/{digest}/receipt") => Sample {
-            foreign: Some((404, "proof_unknown")),
-            ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready"))
-        },
+        ("GET", "/v1/proofs/{digest}/receipt") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
+        }
         ("POST", "/v1/verify") => {
             let body = Some(json!({ "digest": digest(1) }));
             Sample { body, foreign: Some((404, "proof_unknown")), ..row("/v1/verify", (200, "")) }
@@ -186,7 +185,8 @@ impl Table {
         refused("a token that is not ours, bent, or of another dialect", Some("Bearer x")).await;
         let hs256 = {
             let header = Header { typ: Some("JWT".into()), ..Header::new(Algorithm::HS256) };
-            let claims = json!({ "sub": owner.id, "iat": 1_790_000_000_000_i64, "exp": 9_999_999_999_999_i64, "identifiant": "a" });
+            let claims =
+                json!({ "sub": owner.id, "iat": 1_790_000_000_000_i64, "exp": 9_999_999_999_999_i64, "identifiant": "a" });
             jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&[7; 32])).unwrap()
         };
         refused("a token that is not ours, bent, or of another dialect", Some(&format!("Bearer {hs256}"))).await;
@@ -216,7 +216,14 @@ impl Table {
             answer = self.ask(route, Some(&right)).await;
         }
         expect("too many requests", route, answer, (status, &code)).await;
-        self.service.ledger.change_limits(Some(&name), Changes { requests_per_second: Change::Default, burst: Change::Default, digests_per_day: Change::Keep }).await.unwrap();
+        self.service
+            .ledger
+            .change_limits(
+                Some(&name),
+                Changes { requests_per_second: Change::Default, burst: Change::Default, digests_per_day: Change::Keep },
+            )
+            .await
+            .unwrap();
         self.service.ledger.revoke_tokens(&name).await.unwrap();
         refused("a revoked token", Some(&right)).await;
         let fresh = self.token(&other, &self.credential(&other).await, word, 0);
