@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use anyhow::{Context, anyhow, bail};
-use secrecy::{ExposeSecret, SecretString};
+use anyhow::{Context, anyhow};
+use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
@@ -18,7 +18,6 @@ use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
 use crate::chain::Target;
 use crate::chain::evm::Evm;
-use crate::chain::signer::{LocalWallet, Signer};
 use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
@@ -28,6 +27,7 @@ use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::{self, Step};
 use crate::ports::Ports;
+use crate::signing::Key;
 
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
 const POLL: Duration = Duration::from_secs(1);
@@ -150,7 +150,7 @@ impl Work for Seal {
 #[derive(Debug)]
 struct Endpoint {
     chain: Arc<Evm>,
-    signer: Arc<dyn Signer>,
+    key: Key,
     policy: Policy,
 }
 
@@ -162,31 +162,11 @@ impl Endpoint {
             depth: target.depth,
             ceiling: u128::from(target.max_fee_gwei) * 1_000_000_000,
             bump_after: Duration::from_secs(target.bump_after),
+            warn_runway: target.warn_runway,
             ..Policy::default()
         };
-        Ok(Self { chain: Arc::new(chain), signer: Arc::new(wallet(&target.signer)?), policy })
+        Ok(Self { chain: Arc::new(chain), key: Key::find(&target.signer)?, policy })
     }
-}
-
-/// The publisher's key from where the settings say.
-///
-/// # Errors
-/// Names the source, never what it holds.
-pub fn wallet(signer: &config::Signer) -> anyhow::Result<LocalWallet> {
-    let secret = |path: &std::path::Path| -> anyhow::Result<SecretString> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(text.trim_end_matches(['\r', '\n']).into())
-    };
-    Ok(match signer {
-        config::Signer::Env(name) => match std::env::var(name) {
-            Ok(key) => LocalWallet::from_hex(&key.into()).with_context(|| format!("environment variable {name}"))?,
-            Err(_) => bail!("signer: the environment variable {name} is not set"),
-        },
-        config::Signer::KeyFile(path) => {
-            LocalWallet::from_hex(&secret(path)?).with_context(|| format!("key file {}", path.display()))?
-        }
-        config::Signer::Keystore { path, password_file } => LocalWallet::from_keystore(path, &secret(password_file)?)?,
-    })
 }
 
 /// Connects, however long that takes, then anchors. A chain that is down at start delays nothing else.
@@ -202,8 +182,8 @@ impl Work for Anchor {
         if let Some(anchoring) = &self.connected {
             return anchoring.step().await;
         }
-        let Endpoint { chain, signer, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), Arc::clone(signer));
+        let Endpoint { chain, key, policy } = &self.endpoint;
+        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), key.open().await?);
         let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
         tracing::info!(chain = ?self.endpoint.chain, "connected");
         self.connected = Some(anchoring);

@@ -141,6 +141,9 @@ pub struct Target {
     /// Time-out of one call, seconds.
     #[serde(default = "default_rpc_timeout")]
     pub timeout: u64,
+    /// Warn when the publisher's funds last for fewer days.
+    #[serde(default = "default_runway")]
+    pub warn_runway: u32,
 }
 
 impl Target {
@@ -166,6 +169,26 @@ pub enum Signer {
         /// A file that holds the password.
         password_file: PathBuf,
     },
+    /// A key of AWS KMS (`ECC_SECG_P256K1`, for signing). Credentials come from where AWS's own tools have them.
+    AwsKms {
+        /// Id, alias or ARN of the key.
+        key_id: String,
+        /// Region; without it the environment's.
+        region: Option<String>,
+    },
+    /// A key of Google Cloud KMS (`EC_SIGN_SECP256K1_SHA256`). Credentials come from where Google's own tools have them.
+    GcpKms {
+        /// Project.
+        project: String,
+        /// Location of the key ring.
+        location: String,
+        /// The key ring.
+        keyring: String,
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+    },
 }
 
 fn default_connections() -> u32 {
@@ -185,6 +208,9 @@ fn default_bump_after() -> u64 {
 }
 fn default_rpc_timeout() -> u64 {
     10
+}
+fn default_runway() -> u32 {
+    30
 }
 
 /// Variables with our prefix that are no settings: they are read by the command line, the logger or the local stack.

@@ -14,4 +14,5 @@ pub mod dev;
 pub mod ledger;
 pub mod pipeline;
 pub mod ports;
+pub mod signing;
 pub mod telemetry;

@@ -84,19 +84,22 @@ fn check_history(anchor: &AnchorRow, history: &[&HistoryRow], stored: usize, rep
         report.add("anchor_history", anchor_key, "the first state is not planned");
         return;
     };
-    let (mut state, mut signed) = (first.state.as_str(), 0);
+    // `live`: signed since attempts were last given up together with their nonce.
+    let (mut state, mut signed, mut live) = (first.state.as_str(), 0, 0);
     for row in &history[1..] {
         let legal = matches!(
             (state, row.state.as_str()),
             ("planned", "sent" | "included")
-                | ("sent", "sent" | "included")
+                | ("sent", "sent" | "included" | "planned")
                 | ("included", "included" | "final" | "sent" | "planned")
         );
         if !legal {
             report.add("anchor_history", format!("id={} {anchor_key}", row.id), format!("{} follows {state}", row.state));
             return;
         }
-        signed += usize::from(row.state == "sent" && state != "included");
+        let one = usize::from(row.state == "sent" && state != "included");
+        signed += one;
+        live = if (state, row.state.as_str()) == ("sent", "planned") { 0 } else { live + one };
         state = &row.state;
     }
     if state != anchor.state {
@@ -109,7 +112,7 @@ fn check_history(anchor: &AnchorRow, history: &[&HistoryRow], stored: usize, rep
         let table = if stored < signed { "attempts" } else { "anchor_history" };
         report.add(table, anchor_key.clone(), format!("{stored} attempts are stored, the history tells of {signed}"));
     }
-    if (anchor.nonce.is_some()) != (signed > 0) {
+    if (anchor.nonce.is_some()) != (live > 0) {
         report.add("anchors", anchor_key, "its nonce and its history contradict each other");
     }
 }

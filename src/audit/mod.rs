@@ -7,6 +7,7 @@
 mod anchors;
 mod attempts;
 mod batches;
+mod calls;
 mod entries;
 mod lanes;
 
@@ -110,6 +111,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     entries::check_strays(ledger, &mut report).await?;
     lanes::check_targets(ledger, witnesses, &mut report).await?;
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
+    calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
     Ok(report)
 }

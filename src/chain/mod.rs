@@ -3,6 +3,7 @@
 //! A chain is asked, never remembered: every answer is a fact of one moment, and [`Block`] hashes are how two moments
 //! are told apart. The real chain is [`evm`]; tests bring a model of their own.
 
+pub mod administer;
 pub mod deploy;
 pub mod evidence;
 pub mod evm;
@@ -55,6 +56,19 @@ pub struct Heads {
     pub safe: Option<Block>,
     /// Block of the `finalized` tag, where the chain has one.
     pub finalized: Option<Block>,
+}
+
+impl Heads {
+    /// Height at and below which blocks are final: that of the `finalized` tag, or `depth` below the head where a depth is
+    /// given; `None` when no block is.
+    #[must_use]
+    pub fn final_height(&self, depth: Option<u64>) -> Option<u64> {
+        match depth {
+            // A young chain has no block that deep: no wrap-around into "everything is final".
+            Some(depth) => self.latest.number.checked_sub(depth),
+            None => self.finalized.map(|block| block.number),
+        }
+    }
 }
 
 /// What the registry stores of a root (one storage word).
@@ -167,12 +181,18 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Number of the registry's newest anchor at `latest` (its first number minus one when it has none).
     async fn last_number(&self) -> Result<u64, ChainError>;
 
+    /// Who may anchor, at `latest`; `None` while the publisher is revoked.
+    async fn publisher(&self) -> Result<Option<Address>, ChainError>;
+
     /// The registry's record of `root` at `latest`.
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError>;
 
     /// Where the transaction is on the canonical chain; `None` when it is not mined. The block's hash is the one the
     /// node answers for that height at the same moment.
     async fn inclusion(&self, tx_hash: B256) -> Result<Option<Inclusion>, ChainError>;
+
+    /// What a mined transaction cost its sender, wei; `None` when it is not mined, or the node does not tell.
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError>;
 
     /// The transaction that anchored `root`, looked up by its event in the block `record` names.
     async fn anchoring(&self, root: B256, record: &Record) -> Result<Option<Inclusion>, ChainError>;

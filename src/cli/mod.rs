@@ -40,7 +40,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.";
     subcommand_value_name = "COMMAND"
 )]
 struct Cli {
-    /// Settings file of serve, migrate, account and audit
+    /// Settings file of serve, migrate, account, audit and contract
     #[arg(id = "outer_config", long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -98,7 +98,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,
         Command::Account(command) => account::run(command, outer, &mut out).await,
         Command::Audit(command) => audit::run(command, outer, &mut out).await,
-        Command::Contract(command) => contract::run(command, &mut out).await,
+        Command::Contract(command) => contract::run(command, outer, &mut out).await,
     }?;
     out.flush()?;
     Ok(ending)

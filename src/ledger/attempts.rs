@@ -84,14 +84,14 @@ impl Ledger {
         Ok(transaction.commit().await?)
     }
 
-    /// All attempts of an anchor, lowest fees first.
+    /// All attempts of an anchor that were not given up, lowest fees first.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn attempts(&self, target: TargetId, batch: u64) -> Result<Vec<Attempt>> {
         let rows = sqlx::query!(
-            "select tx_hash, max_fee, max_priority_fee, raw, signed_at, sent_at from attempts where batch = $1 and target_id = $2
-             order by max_fee, signed_at",
+            "select tx_hash, max_fee, max_priority_fee, raw, signed_at, sent_at from attempts
+             where batch = $1 and target_id = $2 and retired_lane is null order by max_fee, signed_at",
             stored(batch),
             target.0
         )

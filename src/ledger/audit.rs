@@ -58,7 +58,7 @@ pub struct LaneRow {
     pub chain_id: i64,
     pub signer: Vec<u8>,
     pub next_nonce: i64,
-    /// Anchors that have a nonce of this lane.
+    /// Nonces of this lane that an anchor, an attempt that was given up, or an operator's call has.
     pub used: i64,
     /// Lowest and highest of these nonces.
     pub range: Option<(i64, i64)>,
@@ -102,6 +102,21 @@ pub struct AttemptRow {
     pub batch: i64,
     pub max_fee: i64,
     pub max_priority_fee: i64,
+    pub raw: Vec<u8>,
+    /// Of an attempt that was given up: whose nonce it has, and which.
+    pub retired_signer: Option<Vec<u8>>,
+    pub retired_nonce: Option<i64>,
+}
+
+/// A row of `calls` with its lane.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct CallRow {
+    pub lane_id: i32,
+    pub chain_id: i64,
+    pub signer: Vec<u8>,
+    pub nonce: i64,
+    pub tx_hash: Vec<u8>,
     pub raw: Vec<u8>,
 }
 
@@ -227,8 +242,13 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn audit_lanes(&self) -> Result<Vec<LaneRow>> {
         let rows = sqlx::query!(
-            r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(a.nonce) as "used!", min(a.nonce) as lowest, max(a.nonce) as highest
-               from lanes l left join anchors a on a.lane_id = l.id group by l.id order by l.id"#
+            r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(distinct u.nonce) as "used!",
+                 min(u.nonce) as lowest, max(u.nonce) as highest
+               from lanes l left join (
+                 select lane_id, nonce from anchors where lane_id is not null
+                 union all select retired_lane, retired_nonce from attempts where retired_lane is not null
+                 union all select lane_id, nonce from calls
+               ) u on u.lane_id = l.id group by l.id order by l.id"#
         )
         .fetch_all(self.pool())
         .await?;
@@ -243,6 +263,20 @@ impl Ledger {
                 range: row.lowest.zip(row.highest),
             })
             .collect())
+    }
+
+    /// All transactions of operators' commands: few.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_calls(&self) -> Result<Vec<CallRow>> {
+        Ok(sqlx::query_as!(
+            CallRow,
+            "select c.lane_id, l.chain_id, l.signer, c.nonce, c.tx_hash, c.raw from calls c join lanes l on l.id = c.lane_id
+             order by c.lane_id, c.nonce"
+        )
+        .fetch_all(self.pool())
+        .await?)
     }
 
     /// The lowest sealed batch that should have an anchor in the target and has none, and the lowest anchor that should
@@ -296,8 +330,9 @@ impl Ledger {
         .await?;
         let attempts = sqlx::query_as!(
             AttemptRow,
-            "select tx_hash, batch, max_fee, max_priority_fee, raw from attempts
-             where target_id = $1 and batch > $2 and batch <= $3 order by batch, tx_hash",
+            r#"select t.tx_hash, t.batch, t.max_fee, t.max_priority_fee, t.raw, l.signer as "retired_signer?", t.retired_nonce
+               from attempts t left join lanes l on l.id = t.retired_lane
+               where t.target_id = $1 and t.batch > $2 and t.batch <= $3 order by t.batch, t.tx_hash"#,
             target,
             after,
             last

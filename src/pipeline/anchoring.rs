@@ -1,6 +1,7 @@
 //! One target's way from sealed batch to final anchor: what [`super::publish`] and [`super::confirm`] share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use alloy::primitives::B256;
@@ -28,8 +29,10 @@ pub struct Policy {
     pub resend_after: Duration,
     /// Anchors between their first sending and their final block at most.
     pub window: i64,
-    /// Look at the newest final anchors again after so long.
+    /// Look at the newest final anchors, and at the publisher's funds, again after so long.
     pub watch_every: Duration,
+    /// Warn when the publisher's funds last for fewer days.
+    pub warn_runway: u32,
 }
 
 impl Default for Policy {
@@ -41,6 +44,7 @@ impl Default for Policy {
             resend_after: Duration::from_secs(15),
             window: 256,
             watch_every: Duration::from_secs(60),
+            warn_runway: 30,
         }
     }
 }
@@ -53,6 +57,8 @@ pub struct Anchoring {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) policy: Policy,
     pub(super) target: TargetId,
+    /// Whether the publisher's funds were low when they were last looked at.
+    pub(super) low: AtomicBool,
     holder: Uuid,
     lease: String,
 }
@@ -85,7 +91,7 @@ impl Anchoring {
         };
         let id = ledger.pin_target(&new).await?;
         let lease = format!("anchor {} {}", target.caip2(), target.registry);
-        Ok(Self { ledger, chain, signer, policy, target: id, holder, lease })
+        Ok(Self { ledger, chain, signer, policy, target: id, low: AtomicBool::new(false), holder, lease })
     }
 
     /// One look at everything unfinished: [`super::confirm`], then [`super::publish`]. Idle when another instance is at
@@ -94,9 +100,12 @@ impl Anchoring {
     /// # Errors
     /// See [`StepError`]; what was committed stands.
     pub async fn step(&self) -> Result<Step> {
-        // Idle instances only read, and ask no node, except now and then whether what is final still is.
+        // Idle instances only read, and ask no node, except now and then whether what is final still is, and what the
+        // publisher has.
         let watch = self.ledger.finals_due(self.target, self.policy.watch_every).await?;
-        if !watch && self.ledger.unfinished(self.target, 1).await?.is_empty() {
+        let (chain_id, signer) = (self.chain.target().chain_id, self.signer.address());
+        let money = self.ledger.balance_due(chain_id, &signer.into(), self.policy.watch_every).await?;
+        if !watch && !money && self.ledger.unfinished(self.target, 1).await?.is_empty() {
             return Ok(Step::Idle);
         }
         let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
@@ -111,11 +120,14 @@ impl Anchoring {
             if watch {
                 self.check_finals().await?;
             }
+            if money {
+                self.watch_funds().await?;
+            }
             let (confirmed, failed) = self.confirm(&lease, &heads).await?;
             self.raise_finality(&lease, &heads).await?;
             let published = self.publish(&lease).await?;
             match failed {
-                Some(error) => Err(error.into()),
+                Some(error) => Err(error),
                 None => Ok(confirmed.or(published)),
             }
         });

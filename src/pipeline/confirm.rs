@@ -8,6 +8,7 @@ use alloy::primitives::{Address, B256};
 use time::OffsetDateTime;
 
 use super::anchoring::{Anchoring, place};
+use super::publish::Handed;
 use super::{Result, Step, StepError};
 use crate::chain::fees::{self, Fees};
 use crate::chain::{Block, ChainError, Heads, Inclusion};
@@ -29,9 +30,9 @@ enum Found {
 }
 
 impl Anchoring {
-    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor does not keep the others
-    /// waiting: it comes back beside the step.
-    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<(Step, Option<ChainError>)> {
+    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor, or what cannot be paid
+    /// for one, does not keep the others waiting: it comes back beside the step.
+    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<(Step, Option<StepError>)> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
             return Ok((Step::Idle, None));
@@ -49,8 +50,9 @@ impl Anchoring {
                 // It answers, only not this: state it no longer keeps, say.
                 Err(StepError::Chain(error @ (ChainError::Refused { .. } | ChainError::Garbage(_)))) => {
                     tracing::warn!(batch = anchor.batch, %error, "asking about an anchor");
-                    failed.get_or_insert(error);
+                    failed.get_or_insert(error.into());
                 }
+                Err(error @ StepError::Funds(_)) => drop(failed.get_or_insert(error)),
                 Err(error) => return Err(error),
             }
         }
@@ -67,16 +69,26 @@ impl Anchoring {
         let signer = Address::from(signer);
         // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
         // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
+        let mut used = 0;
         for look in 1.. {
-            let used = self.chain.nonce(signer).await?;
+            used = self.chain.nonce(signer).await?;
             let wrong = match self.search(anchor, &attempts).await? {
                 Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
-                Found::Reverted(tx) => format!("the transaction {tx} that should anchor batch {number} reverted"),
+                Found::Reverted(tx) => Some(format!("the transaction {tx} that should anchor batch {number} reverted")),
                 Found::Nowhere if used > nonce => {
-                    format!("nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits")
+                    Some(format!("nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits"))
                 }
-                Found::Nowhere => break,
+                Found::Nowhere => None,
             };
+            // What a publisher signed that was replaced, and that is in no block, can no longer take effect. Its bytes stay
+            // on record, and the registry takes a root once: if it should come through after all, nothing is doubled.
+            if signer != self.signer.address() && self.chain.publisher().await? == Some(self.signer.address()) {
+                let why = format!("its signer {signer} is no longer the publisher");
+                tracing::warn!(batch = number, %signer, nonce, "signed by a publisher that was replaced: to be signed anew");
+                self.ledger.retire_attempts(lease, self.target, number, &why).await?;
+                return Ok(Step::Worked);
+            }
+            let Some(wrong) = wrong else { break };
             if look == LOOKS {
                 return Err(StepError::Halt(wrong));
             }
@@ -86,7 +98,15 @@ impl Anchoring {
         if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
             return Ok(Step::Idle);
         }
-        if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {
+        self.send_calls(signer, used..nonce).await?;
+        let overdue = now - newest.signed_at >= self.policy.bump_after;
+        let handed = if overdue { Handed::MoreWanted } else { self.hand_over(number, newest).await };
+        if handed == Handed::Unpaid {
+            return Err(StepError::Funds(format!(
+                "the publisher {signer} cannot pay for batch {number}, which is signed: send it funds; nothing is lost meanwhile"
+            )));
+        }
+        if handed == Handed::MoreWanted {
             if signer != self.signer.address() {
                 // The publisher's key was changed meanwhile: the new one has no say over the old one's nonce.
                 tracing::warn!(batch = number, %signer, "signed with an earlier key, which alone could offer more; sending the same bytes again");
@@ -96,6 +116,11 @@ impl Anchoring {
             let previous = Fees { max_fee: newest.max_fee.into(), max_priority: newest.max_priority_fee.into() };
             match fees::bump(previous, self.chain.fees().await?, self.policy.ceiling) {
                 Some(fees) => {
+                    if let Err(error) = self.affords(number, fees.max_fee).await {
+                        // What is signed already may be affordable still.
+                        self.hand_over(number, newest).await;
+                        return Err(error);
+                    }
                     let attempt = self.sign(number, anchor.root.into(), anchor.size, nonce, fees).await?;
                     self.ledger.store_replacement(lease, self.target, number, &attempt).await?;
                     tracing::info!(batch = number, nonce, tx = %B256::from(attempt.tx_hash), max_fee = attempt.max_fee, "offering more");
@@ -110,6 +135,18 @@ impl Anchoring {
             }
         }
         Ok(Step::Idle)
+    }
+
+    /// Sends again what operators' commands stored with nonces in `open`: one may have died before it sent, and nothing
+    /// behind its nonce is mined until then.
+    async fn send_calls(&self, signer: Address, open: std::ops::Range<u64>) -> Result<()> {
+        let calls = self.ledger.calls_from(self.chain.target().chain_id, &signer.into(), open.start).await?;
+        for call in calls.iter().filter(|call| open.contains(&call.nonce)) {
+            let tx = B256::from(call.tx_hash);
+            let sent = self.chain.send(&call.raw).await;
+            tracing::info!(%signer, nonce = call.nonce, %tx, ?sent, "sending an operator's transaction again: anchors wait behind it");
+        }
+        Ok(())
     }
 
     /// Where an anchor without a known place stands now: by its attempts, all of them, and by the registry.
@@ -185,17 +222,19 @@ impl Anchoring {
         }
         self.ledger.finalize_anchor(lease, self.target, number, &stood, &evidence).await?;
         tracing::info!(batch = number, block = stood.block_number, "final");
+        // For the runway only.
+        match self.chain.paid(stood.tx_hash.into()).await {
+            Ok(Some(wei)) => self.ledger.note_paid(self.target, number, wei).await?,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(batch = number, %error, "asking what an anchor cost"),
+        }
         Ok(Step::Worked)
     }
 }
 
 /// Height at and below which blocks are final; `None` when none is.
 pub(super) fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
-    match depth {
-        // A young chain has no block that deep: no wrap-around into "everything is final".
-        Some(depth) => heads.latest.number.checked_sub(depth),
-        None => heads.finalized.map(|block| block.number),
-    }
+    heads.final_height(depth)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 pub mod anchoring;
 pub mod confirm;
 pub mod finality;
+pub mod funds;
 pub mod publish;
 pub mod recheck;
 pub mod runner;
@@ -52,6 +53,9 @@ pub enum StepError {
     /// and then and goes on by itself once the cause is gone.
     #[error("HALTED: {0}")]
     Halt(String),
+    /// The publisher cannot pay. Told like a halt; it goes on by itself once there are funds.
+    #[error("HALTED: {0}")]
+    Funds(String),
 }
 
 /// Result of a step.

@@ -33,7 +33,7 @@ impl<W: Work> Work for Watched<W> {
     async fn step(&mut self) -> Result<Step> {
         let done = self.work.step().await;
         match &done {
-            Err(StepError::Halt(why)) => {
+            Err(StepError::Halt(why) | StepError::Funds(why)) => {
                 self.halted = true;
                 // The halt itself must reach the log, whatever becomes of the note.
                 if let Err(error) = self.ledger.note_halt(&self.name, why).await {
@@ -66,7 +66,9 @@ pub async fn run(name: &'static str, interval: Duration, wake: Arc<Notify>, mut 
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 let again_in = pause.as_secs_f32();
                 match error {
-                    StepError::Halt(_) => tracing::error!(step = name, %error, again_in, "needs an operator"),
+                    StepError::Halt(_) | StepError::Funds(_) => {
+                        tracing::error!(step = name, %error, again_in, "needs an operator")
+                    }
                     StepError::Ledger(ref ledger) if ledger.is_transient() => {
                         tracing::warn!(step = name, %error, again_in, "trying again")
                     }

@@ -11,5 +11,6 @@ mod local_stack;
 mod main_job;
 mod model;
 mod pipeline;
+mod publisher;
 mod simulation;
 mod support;

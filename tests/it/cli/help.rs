@@ -29,6 +29,12 @@ const COMMANDS: &[&str] = &[
     "audit",
     "contract",
     "contract deploy",
+    "contract status",
+    "contract set-publisher",
+    "contract accept-publisher",
+    "contract revoke-publisher",
+    "contract transfer-ownership",
+    "contract accept-ownership",
 ];
 
 #[test]

@@ -267,6 +267,12 @@ impl Chain for Model {
     async fn last_number(&self) -> Result<u64, ChainError> {
         self.call(|world| world.last_number()).await
     }
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.call(|world| Some(world.publisher)).await
+    }
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        self.call(|world| world.inclusion(tx_hash).map(|_| 52_000 * GWEI)).await
+    }
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {
         self.call(|world| world.record(root)).await
     }

@@ -54,7 +54,8 @@ pub struct World {
     pool: BTreeMap<u64, Tx>,
     /// Transactions read before: recovering a signer takes long.
     read: BTreeMap<B256, Tx>,
-    publisher: Address,
+    /// Whose anchors the registry takes.
+    pub publisher: Address,
     pub base_fee: u128,
     /// Blocks this far below the head become final; final ones stay it.
     lag: u64,

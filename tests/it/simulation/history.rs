@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::consensus::TxEip1559;
 use alloy::primitives::{Address, B256};
 use async_trait::async_trait;
 use sceau::audit::{self, Witness};
 use sceau::chain::Chain;
-use sceau::chain::signer::{AnchorTx, LocalWallet, SignError, SignedAnchor, Signer};
+use sceau::chain::signer::{LocalWallet, SignError, SignedAnchor, Signer};
 use sceau::ledger::accounts::AccountId;
 use sceau::ledger::intake::{Intake, Limits, Submission};
 use sceau::pipeline::anchoring::{Anchoring, Policy};
@@ -47,8 +48,8 @@ impl Signer for Eager {
     fn address(&self) -> Address {
         self.0.account()
     }
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
-        let signed = self.0.sign(anchor).await?;
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError> {
+        let signed = self.0.sign_eip1559(asked).await?;
         let _ = self.1.send(&signed.raw).await;
         if self.2 {
             self.1.died.notify_one();

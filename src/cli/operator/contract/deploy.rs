@@ -1,13 +1,13 @@
-//! `sceau contract`: registries on chains.
+//! `sceau contract deploy`: a new registry.
 
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
-use super::super::output::{Ending, Out, say};
-use super::key::{Key, text};
+use super::super::super::output::{Ending, Out, say};
+use super::super::key::{Key, text};
 use crate::chain::Sent;
 use crate::chain::deploy::{DeployError, Deployment, Plan, deploy};
 
@@ -17,24 +17,12 @@ Examples:
     --keystore key.json --password-file password --owner 0x7099…79C8
   sceau contract deploy --rpc-url http://127.0.0.1:8545 --chain-id 31337 --key-env KEY --json";
 
-/// Deploy the registry contract that holds the anchors
-#[derive(Debug, Args)]
-pub struct Contract {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    Deploy(Deploy),
-}
-
 /// Deploy a new registry and print its settings
 ///
 /// Every call deploys another registry. Prints address, transaction and block, and what to add to sceau.toml.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-struct Deploy {
+pub(super) struct Deploy {
     /// JSON-RPC endpoint of the chain
     #[arg(long, value_name = "URL")]
     rpc_url: String,
@@ -75,8 +63,7 @@ struct Deploy {
 ///
 /// # Errors
 /// When there is no registry, or none that is known of; the text says which.
-pub async fn run(command: Contract, out: &mut Out) -> anyhow::Result<Ending> {
-    let Action::Deploy(command) = command.action;
+pub(super) async fn run(command: Deploy, out: &mut Out) -> anyhow::Result<Ending> {
     let wallet = command.key.open()?;
     let account = wallet.account();
     let plan = Plan {
