@@ -179,7 +179,7 @@ async fn a_token_stands_in_one_authorization_header_and_nowhere_else() {
     for header in [token.clone(), "Bearer".into(), "Bearer ".into(), format!("Bearer {token} {token}")] {
         problem(get(PATH).header("authorization", header).send().await.unwrap(), 401, "token_invalid").await;
     }
-    for header in [format!("Basic {token}"), "Basic ".into(), "basic eA==".into()] {
+    for header in [format!("Basic {token}"), "Basic !".into(), "basic eA==".into()] {
         problem(get(PATH).header("authorization", header).send().await.unwrap(), 401, "credentials_invalid").await;
     }
     let two = get(PATH).header("authorization", format!("Bearer {token}")).header("authorization", format!("Bearer {token}"));
