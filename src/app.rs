@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use anyhow::{Context, anyhow};
+use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
+use crate::api::kagesecur;
 use crate::api::limit::{Rate, Rates};
 use crate::api::listen::{Crowd, Listener};
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
-use crate::chain::Target;
+use crate::chain::endpoints::{Endpoints, NoView, Rules};
 use crate::chain::evm::Evm;
+use crate::chain::{Chain, ChainError, Target};
 use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
@@ -26,7 +29,7 @@ use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::{self, Step};
-use crate::ports::Ports;
+use crate::ports::{Entropy, Ports};
 use crate::signing::Key;
 
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
@@ -50,7 +53,8 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     let pepper = Pepper::load(&config.auth.pepper)?;
     let trusted = config.trusted();
     let crowd = Crowd::new(config.limits.connections, config.limits.connections_per_address, Arc::clone(&trusted));
-    let listener = Listener::bind(&config.http).await?.bounded(crowd);
+    let listener = Listener::bind(&config.http).await?.bounded(crowd.clone());
+    let dialect = kagesecur(&config).await?.map(|(listener, options)| (listener.bounded(crowd), options));
 
     let holder = instance(&ports);
     let mut steps = JoinSet::new();
@@ -67,7 +71,7 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     steps.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
     for target in &config.targets {
         let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
-        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target)?, holder, connected: None };
+        let anchor = Anchor { ledger: ledger.clone(), endpoint: Endpoint::of(target, &ports)?, holder, connected: None };
         let anchor = Watched { work: anchor, name, ledger: ledger.clone(), halted: true };
         steps.spawn(runner::run("anchor", POLL, Arc::clone(&sealed), anchor));
     }
@@ -83,7 +87,25 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     steps.spawn(Arc::clone(&state.tokens).follow(KEYS));
     tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, "serving");
 
-    supervise(listener.serve(api::router(state), stop), &mut steps, &mut lanes).await?;
+    let stop = stop.shared();
+    let dialect = match dialect {
+        None => None,
+        Some((listener, options)) => {
+            tracing::info!(address = %listener.address(), url = options.public_url, "serving the KageSecur dialect");
+            let router = kagesecur::router(kagesecur::Dialect::new(state.clone(), options));
+            Some(listener.serve(router, stop.clone()))
+        }
+    };
+    let serving = async {
+        tokio::try_join!(listener.serve(api::router(state), stop), async {
+            match dialect {
+                None => Ok(()),
+                Some(serving) => serving.await,
+            }
+        })
+        .map(|((), ())| ())
+    };
+    supervise(serving, &mut steps, &mut lanes).await?;
     // The router is gone and with it every way in, so the lanes end when nothing waits any more.
     while let Some(ended) = lanes.join_next().await {
         ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
@@ -93,6 +115,25 @@ pub async fn serve(config: Config, ports: Ports, stop: impl Future<Output = ()> 
     ledger.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The listener of the KageSecur dialect, where the settings have one, and what it is told.
+async fn kagesecur(config: &Config) -> anyhow::Result<Option<(Listener, kagesecur::Options)>> {
+    let Some(settings) = &config.kagesecur else { return Ok(None) };
+    let options = kagesecur::Options {
+        key: kagesecur::jwt::Key::load(&settings.token_key).context("kagesecur.token_key")?,
+        public_url: settings.public_url.clone(),
+        nodes: [std::slice::from_ref(&config.origin), &settings.nodes].concat(),
+        auth_life: Duration::from_secs(settings.auth_life),
+        login_failures: settings.login_failures,
+    };
+    let http = config::Http {
+        listen: settings.listen,
+        public_url: settings.public_url.clone(),
+        tls: settings.tls.clone().or_else(|| config.http.tls.clone()),
+        plain: config.http.plain,
+    };
+    Ok(Some((Listener::bind(&http).await.context("kagesecur")?, options)))
 }
 
 /// Serves until that ends by itself, or fails as soon as one of the tasks beside it has ended, however.
@@ -149,15 +190,54 @@ impl Work for Seal {
 /// A configured target, checked as far as it can be without asking anybody.
 #[derive(Debug)]
 struct Endpoint {
-    chain: Arc<Evm>,
+    way: Way,
     key: Key,
     policy: Policy,
 }
 
-impl Endpoint {
-    fn of(target: &config::Target) -> anyhow::Result<Self> {
+/// How a target's chain is reached.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// Through one endpoint, which is believed.
+    One(Arc<Evm>),
+    /// Through several, which are compared.
+    Several(Arc<Endpoints>),
+}
+
+impl Way {
+    /// As the settings say. Asks nobody yet.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn of(target: &config::Target, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
-        let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
+        let goal = Target { chain_id: target.chain_id, registry };
+        let connect = |url: &String| Evm::connect_within(url, goal.clone(), target.timeout()).map(Arc::new);
+        Ok(match target.endpoints()? {
+            [url] => Self::One(connect(url)?),
+            urls => {
+                let rules =
+                    Rules { quorum: target.quorum, max_lag: target.max_lag, timeout: target.timeout(), ..Rules::default() };
+                let chains = urls.iter().map(|url| Ok(connect(url)? as Arc<dyn Chain>)).collect::<Result<_, ChainError>>()?;
+                Self::Several(Arc::new(Endpoints::new(chains, rules, Arc::clone(entropy))))
+            }
+        })
+    }
+
+    /// The chain, for one look: through the endpoint that is best now.
+    ///
+    /// # Errors
+    /// When none can be used.
+    pub async fn chain(&self) -> Result<Arc<dyn Chain>, NoView> {
+        Ok(match self {
+            Self::One(chain) => Arc::<Evm>::clone(chain),
+            Self::Several(endpoints) => Arc::new(endpoints.view(None, &[]).await?),
+        })
+    }
+}
+
+impl Endpoint {
+    fn of(target: &config::Target, ports: &Ports) -> anyhow::Result<Self> {
         let policy = Policy {
             depth: target.depth,
             ceiling: u128::from(target.max_fee_gwei) * 1_000_000_000,
@@ -165,7 +245,7 @@ impl Endpoint {
             warn_runway: target.warn_runway,
             ..Policy::default()
         };
-        Ok(Self { chain: Arc::new(chain), key: Key::find(&target.signer)?, policy })
+        Ok(Self { way: Way::of(target, &ports.entropy)?, key: Key::find(&target.signer)?, policy })
     }
 }
 
@@ -182,10 +262,13 @@ impl Work for Anchor {
         if let Some(anchoring) = &self.connected {
             return anchoring.step().await;
         }
-        let Endpoint { chain, key, policy } = &self.endpoint;
-        let (ledger, chain, signer) = (self.ledger.clone(), Arc::<Evm>::clone(chain), key.open().await?);
-        let anchoring = Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?;
-        tracing::info!(chain = ?self.endpoint.chain, "connected");
+        let Endpoint { way, key, policy } = &self.endpoint;
+        let (ledger, signer) = (self.ledger.clone(), key.open().await?);
+        let anchoring = match way.clone() {
+            Way::One(chain) => Anchoring::connect(ledger, chain, signer, *policy, self.holder).await?,
+            Way::Several(endpoints) => Anchoring::connect_several(ledger, endpoints, signer, *policy, self.holder).await?,
+        };
+        tracing::info!(chain = ?self.endpoint.way, "connected");
         self.connected = Some(anchoring);
         Ok(Step::Worked)
     }

@@ -32,6 +32,8 @@ pub struct Config {
     /// Limits for those who have not said who they are.
     #[serde(default)]
     pub limits: Limits,
+    /// The listener of the KageSecur dialect; without it there is none.
+    pub kagesecur: Option<Kagesecur>,
     /// When the pool is sealed.
     #[serde(default)]
     pub seal: Seal,
@@ -64,6 +66,30 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// The listener of the KageSecur dialect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kagesecur {
+    /// Address and port.
+    #[serde(default = "default_kagesecur_listen")]
+    pub listen: SocketAddr,
+    /// The address its clients use, without a slash at the end; links in its answers start with it.
+    pub public_url: String,
+    /// Certificate and key; without it those of `http`.
+    pub tls: Option<Tls>,
+    /// File with the key that signs its tokens: 32 bytes as 64 hex digits; the same on all instances.
+    pub token_key: PathBuf,
+    /// Names under which documents may be registered here, beside `origin` and `localhost`.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// How long an `auth` opens its certificate, seconds.
+    #[serde(default = "default_auth_life")]
+    pub auth_life: u64,
+    /// Failed logins a minute from one address; 0: without limit.
+    #[serde(default = "default_login_failures")]
+    pub login_failures: u32,
 }
 
 /// How clients prove who they are.
@@ -122,9 +148,17 @@ impl Default for Seal {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// JSON-RPC endpoint.
-    pub rpc_url: String,
-    /// EIP-155 chain id the endpoint must serve.
+    /// JSON-RPC endpoint, when there is one. Read it by [`Target::endpoints`].
+    pub rpc_url: Option<String>,
+    /// JSON-RPC endpoints, in order of preference. Read them by [`Target::endpoints`].
+    pub rpc_urls: Option<Vec<String>>,
+    /// Endpoints that must agree on what is final.
+    #[serde(default = "default_quorum")]
+    pub quorum: usize,
+    /// An endpoint further behind the others is not used, blocks.
+    #[serde(default = "default_max_lag")]
+    pub max_lag: u64,
+    /// EIP-155 chain id the endpoints must serve.
     pub chain_id: u64,
     /// Address of the `AnchorRegistry`, `0x` and 40 hex digits.
     pub registry: String,
@@ -147,6 +181,30 @@ pub struct Target {
 }
 
 impl Target {
+    /// The addresses of its endpoints, one at least, checked against each other and against `quorum`.
+    ///
+    /// # Errors
+    /// Says what is wrong, without the addresses: they may hold keys.
+    pub fn endpoints(&self) -> anyhow::Result<&[String]> {
+        let urls = match (&self.rpc_url, &self.rpc_urls) {
+            (Some(url), None) => std::slice::from_ref(url),
+            (None, Some(urls)) => urls,
+            _ => anyhow::bail!("targets: give each either rpc_url, or rpc_urls for several endpoints"),
+        };
+        anyhow::ensure!(!urls.is_empty(), "targets.rpc_urls: name at least one endpoint");
+        if let Some(twice) = (1..urls.len()).find(|place| urls[..*place].contains(&urls[*place])) {
+            anyhow::bail!("targets.rpc_urls: number {} is there twice; one endpoint cannot confirm itself", twice + 1);
+        }
+        anyhow::ensure!(self.quorum >= 1, "targets.quorum: must be at least 1");
+        anyhow::ensure!(
+            self.quorum <= urls.len(),
+            "targets.quorum: {} endpoints must agree but only {} are configured; nothing could become final",
+            self.quorum,
+            urls.len()
+        );
+        Ok(urls)
+    }
+
     /// Time-out of one call.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -195,7 +253,16 @@ fn default_connections() -> u32 {
     20
 }
 fn default_listen() -> SocketAddr {
+    ([0, 0, 0, 0], 42_001).into()
+}
+fn default_kagesecur_listen() -> SocketAddr {
     ([0, 0, 0, 0], 42_000).into()
+}
+fn default_auth_life() -> u64 {
+    86_400
+}
+fn default_login_failures() -> u32 {
+    20
 }
 fn default_token_life() -> u64 {
     600
@@ -207,6 +274,12 @@ fn default_bump_after() -> u64 {
     60
 }
 fn default_rpc_timeout() -> u64 {
+    10
+}
+fn default_quorum() -> usize {
+    1
+}
+fn default_max_lag() -> u64 {
     10
 }
 fn default_runway() -> u32 {
@@ -273,7 +346,48 @@ impl Config {
         let Limits { connections, connections_per_address, token_requests_per_second, token_burst } = self.limits;
         let limits = [connections, connections_per_address, token_requests_per_second as usize, token_burst as usize];
         anyhow::ensure!(limits.into_iter().all(|limit| limit >= 1), "limits: each must be at least 1");
+        for target in &self.targets {
+            target.endpoints()?;
+        }
         anyhow::ensure!(!self.http.public_url.ends_with('/'), "http.public_url: must not end in a slash");
+        if let Some(kagesecur) = &self.kagesecur {
+            anyhow::ensure!(!kagesecur.public_url.ends_with('/'), "kagesecur.public_url: must not end in a slash");
+            anyhow::ensure!(
+                kagesecur.listen != self.http.listen || kagesecur.listen.port() == 0,
+                "kagesecur.listen: {} is the address of http.listen",
+                kagesecur.listen
+            );
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(lines: &str) -> Result<Vec<String>, String> {
+        let text = format!("chain_id = 1\nregistry = \"0x\"\nsigner = {{ env = \"KEY\" }}\n{lines}");
+        let target: Target = Figment::from(Toml::string(&text)).extract().map_err(|error| error.to_string())?;
+        target.endpoints().map(<[String]>::to_vec).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endpoints_are_one_or_several_and_the_quorum_can_be_reached() {
+        assert_eq!(endpoints("rpc_url = \"a\"").expect("one"), ["a"]);
+        assert_eq!(endpoints("rpc_urls = [\"a\", \"b\"]\nquorum = 2\nmax_lag = 3").expect("two"), ["a", "b"]);
+        for (lines, because) in [
+            ("", "either rpc_url, or rpc_urls"),
+            ("rpc_url = \"a\"\nrpc_urls = [\"b\"]", "either rpc_url, or rpc_urls"),
+            ("rpc_urls = []", "at least one endpoint"),
+            ("rpc_urls = [\"a\", \"b\", \"a\"]", "number 3 is there twice"),
+            ("rpc_urls = [\"a\", \"b\"]\nquorum = 3", "3 endpoints must agree but only 2 are configured"),
+            ("rpc_url = \"a\"\nquorum = 2", "2 endpoints must agree but only 1 are configured"),
+            ("rpc_url = \"a\"\nquorum = 0", "at least 1"),
+            ("rpc_url = \"a\"\nrpc_uris = [\"b\"]", "unknown field"),
+        ] {
+            let error = endpoints(lines).expect_err(lines);
+            assert!(error.contains(because), "{lines}: {error}");
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 mod body;
 pub mod caller;
+pub mod certificate;
+mod check;
 pub mod error;
 pub mod health;
+pub mod kagesecur;
 pub mod limit;
 pub mod listen;
 mod partner;
@@ -19,9 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
 use axum::http::request::Parts;
 use axum::{Json, Router, middleware};
 use ipnet::IpNet;
+use sceau_verifier::Digest;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -169,6 +175,14 @@ pub fn router(state: State) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))
         .with_state(state)
+}
+
+/// The entity tag of a body, and whether the client has that one already (RFC 9110 §13.1.2).
+fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
+    let tag = format!("\"{}\"", Digest::of(body));
+    let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let same = given.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
+    (tag, same)
 }
 
 fn described(code: Code) -> Value {

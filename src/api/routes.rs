@@ -5,7 +5,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 
 use super::token::Scope;
-use super::{State, health, partner, token};
+use super::{State, check, health, partner, token};
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ const OWN: &[Route] = &[
     Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)),
     Route::get("/.well-known/jwks.json", Access::Public, || get(token::jwks)),
     Route::get("/.well-known/oauth-authorization-server", Access::Public, || get(token::metadata)),
+    Route::get("/check", Access::Public, || get(check::any)),
+    Route::get("/check/{number}", Access::Public, || get(check::batch)),
 ];
 
 /// Every route there is.

@@ -25,6 +25,8 @@ pub(super) async fn check(ledger: &Ledger, report: &mut Report, tell: &mut (impl
             if let Some(sealed) = Sealed::of(batch, report) {
                 check_header(&previous, batch, &sealed, report);
                 entries::check_tree(ledger, &sealed, report).await?;
+            } else if batch.state != "sealed" {
+                entries::check_pool(ledger, batch.number, report).await?;
             }
             previous = Previous { number: batch.number, state: batch.state.clone(), root: batch.root.clone() };
             report.batches += 1;

@@ -1,10 +1,11 @@
 //! What Sceau needs of an EVM chain, and nothing more: [`Chain`].
 //!
 //! A chain is asked, never remembered: every answer is a fact of one moment, and [`Block`] hashes are how two moments
-//! are told apart. The real chain is [`evm`]; tests bring a model of their own.
+//! are told apart. The real chain is [`evm`], or several of them through [`endpoints`]; tests bring a model of their own.
 
 pub mod administer;
 pub mod deploy;
+pub mod endpoints;
 pub mod evidence;
 pub mod evm;
 pub mod fees;
@@ -205,4 +206,31 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
 
     /// Everything a verifier needs to check the anchor from the block's hash alone, checked before it is returned.
     async fn evidence(&self, root: B256, inclusion: &Inclusion) -> Result<Evidence, ChainError>;
+
+    /// Height at and below which blocks count as final, `heads` being what [`Chain::heads`] answered.
+    fn final_height(&self, heads: &Heads, depth: Option<u64>) -> Option<u64> {
+        heads.final_height(depth)
+    }
+
+    /// Whether everybody who has a say calls `block` final. Where one endpoint is all there is, nobody else is asked.
+    async fn vouched(&self, _block: &Block, _depth: Option<u64>) -> Result<bool, ChainError> {
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_young_chain_has_no_final_block() {
+        let block = |number| Block { number, hash: B256::ZERO, time: 0 };
+        let heads = Heads { latest: block(5), base_fee: 0, safe: None, finalized: None };
+        assert_eq!(heads.final_height(Some(6)), None);
+        assert_eq!(heads.final_height(Some(5)), Some(0));
+        assert_eq!(heads.final_height(Some(0)), Some(5));
+        assert_eq!(heads.final_height(None), None, "no tag, no depth: nothing is ever final");
+        let tagged = Heads { finalized: Some(block(3)), ..heads };
+        assert_eq!(tagged.final_height(None), Some(3));
+    }
 }

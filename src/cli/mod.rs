@@ -10,6 +10,7 @@ pub mod lookup;
 pub mod operator;
 pub mod output;
 pub mod submit;
+pub mod validations;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Submit(submit::Submit),
     Status(lookup::Status),
     Receipt(lookup::GetReceipt),
+    Certificate(lookup::GetCertificate),
+    Validations(validations::Validations),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -93,6 +96,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Submit(command) => submit::run(command, &mut out).await,
         Command::Status(command) => lookup::status(command, &mut out).await,
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
+        Command::Certificate(command) => lookup::certificate(command, &mut out).await,
+        Command::Validations(command) => validations::run(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

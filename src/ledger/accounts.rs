@@ -83,6 +83,8 @@ pub struct Credential {
     pub revoked: Vec<[u8; 16]>,
     /// How often, and how much.
     pub limits: Limits,
+    /// Until when the account may submit; `None`: without end.
+    pub subscribed_until: Option<OffsetDateTime>,
 }
 
 impl Ledger {
@@ -129,6 +131,17 @@ impl Ledger {
             .collect()
     }
 
+    /// The account's name.
+    ///
+    /// # Errors
+    /// When the database cannot be asked or there is no such account.
+    pub async fn account_name(&self, id: AccountId) -> Result<String> {
+        sqlx::query_scalar!("select name from accounts where id = $1", id.0)
+            .fetch_optional(self.pool())
+            .await?
+            .ok_or_else(|| LedgerError::Damaged(format!("account {} does not exist", id.0)))
+    }
+
     /// Disables an account: no new token is given, tokens in use are refused within seconds.
     ///
     /// # Errors
@@ -147,7 +160,7 @@ impl Ledger {
     pub async fn credential(&self, consumer_key: &str) -> Result<Option<Credential>> {
         let row = sqlx::query!(
             r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!",
-                 a.basic, a.networks::text[] as networks, a.token_generation,
+                 a.basic, a.networks::text[] as networks, a.token_generation, a.subscribed_until,
                  coalesce(a.requests_per_second, d.requests_per_second) as "requests_per_second!",
                  coalesce(a.burst, d.burst) as "burst!", coalesce(a.digests_per_day, d.digests_per_day) as "digests_per_day!",
                  array(select r.jti from revoked_tokens r where r.account_id = a.id and r.expires_at > now()) as "revoked!"
@@ -167,6 +180,7 @@ impl Ledger {
                 generation: row.token_generation,
                 revoked: row.revoked.iter().map(|jti| fixed(jti, "revoked_tokens.jti")).collect::<Result<_>>()?,
                 limits: Limits::of(row.requests_per_second, row.burst, row.digests_per_day)?,
+                subscribed_until: row.subscribed_until,
             })
         })
         .transpose()

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
-use sqlx::postgres::PgDatabaseError;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -32,6 +31,10 @@ pub struct Detail {
     /// Any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether others who ask for the document in the KageSecur dialect are told that it belongs to somebody else. Kept
+    /// beside the doubled digest, for accounts with an identity only, and not read back with a proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
 }
 
 /// One digest on its way in.
@@ -207,25 +210,23 @@ async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
+    patiently(|| ledger.accept(items, &salts)).await
+}
+
+/// Makes the same call again while it fails for reasons that pass, four times in all. Only for calls that may be repeated.
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
-        match ledger.accept(items, &salts).await {
+        match call().await {
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "accepting digests: trying again");
+                tracing::warn!(%error, "writing to the ledger: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;
             }
             settled => return settled,
         }
     }
-    ledger.accept(items, &salts).await
-}
-
-/// Tells the one refusal that the schema makes on purpose (`count_digests`) from failures.
-fn over_quota(error: sqlx::Error) -> LedgerError {
-    let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    let account = said.filter(|said| said.code() == "SQ001").and_then(|said| said.detail()?.parse().ok());
-    account.map_or_else(|| error.into(), |account| LedgerError::OverQuota(AccountId(account)))
+    call().await
 }
 
 impl Ledger {
@@ -240,7 +241,7 @@ impl Ledger {
         });
         let rows = sqlx::query!(
             r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!"
-               from accept_proofs($1, $2, $3, $4)"#,
+               from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
             salts as _,
@@ -248,7 +249,7 @@ impl Ledger {
         )
         .fetch_all(self.pool())
         .await
-        .map_err(over_quota)?;
+        .map_err(LedgerError::from_sql)?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());

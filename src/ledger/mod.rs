@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod anchors;
+pub mod asides;
 pub mod attempts;
 pub mod audit;
 pub mod batches;
@@ -14,17 +15,19 @@ pub mod entries;
 pub mod finality;
 pub mod funds;
 pub mod intake;
+pub mod kagesecur;
 pub mod leases;
 pub mod limits;
 pub mod proofs;
 pub mod status;
 pub mod targets;
 pub mod tiles;
+pub mod validations;
 
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -59,6 +62,12 @@ pub enum LedgerError {
     /// The schema is not the one this version was built for.
     #[error("the database's schema is {0}")]
     Schema(&'static str),
+    /// A digest waits for its validators, or was refused by one, and was submitted past them. Nothing was stored.
+    #[error("a digest waits for its validators, or was refused by one")]
+    Held,
+    /// The account has fewer validators than it wants approvals. Nothing was stored.
+    #[error("the account has fewer validators than approvals are needed")]
+    TooFewValidators,
     /// The server would lose acknowledged proofs in a crash.
     #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
     NotDurable {
@@ -70,6 +79,21 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// An error of the database, with the codes that our own functions raise told apart.
+    fn from_sql(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        match code.as_deref() {
+            Some("SC001") => Self::Held,
+            Some("SC002") => Self::TooFewValidators,
+            Some("SQ001") => {
+                let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+                let account = said.and_then(|said| said.detail()?.parse().ok());
+                account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(accounts::AccountId(account)))
+            }
+            _ => Self::Database(error),
+        }
+    }
+
     /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -86,6 +86,19 @@ impl Ledger {
             .collect()
     }
 
+    /// The chains of all targets that were ever pinned, by id.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn chains(&self) -> Result<Vec<u64>> {
+        sqlx::query_scalar!("select distinct chain_id from targets order by chain_id")
+            .fetch_all(self.pool())
+            .await?
+            .into_iter()
+            .map(|id| natural(id, "targets.chain_id"))
+            .collect()
+    }
+
     /// The lane of a signer and the nonce its next transaction takes; made with `nonce` where it is new.
     ///
     /// # Errors

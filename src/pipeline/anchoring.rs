@@ -8,12 +8,14 @@ use alloy::primitives::B256;
 use uuid::Uuid;
 
 use super::{Result, Step, StepError, with_lease};
+use crate::chain::endpoints::Endpoints;
 use crate::chain::fees::Fees;
 use crate::chain::signer::{AnchorTx, SignedAnchor, Signer};
-use crate::chain::{Chain, Inclusion};
+use crate::chain::{Chain, Inclusion, Target};
 use crate::ledger::Ledger;
 use crate::ledger::anchors::Place;
 use crate::ledger::attempts::Attempt;
+use crate::ledger::leases::Lease;
 use crate::ledger::targets::{NewTarget, TargetId};
 
 /// How a target is treated.
@@ -50,17 +52,19 @@ impl Default for Policy {
 }
 
 /// Anchors batches in one registry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Anchoring {
     pub(super) ledger: Ledger,
+    /// The chain; where there are several endpoints, as the one has it that is looked through now.
     pub(super) chain: Arc<dyn Chain>,
+    pub(super) endpoints: Option<Arc<Endpoints>>,
     pub(super) signer: Arc<dyn Signer>,
     pub(super) policy: Policy,
     pub(super) target: TargetId,
     /// Whether the publisher's funds were low when they were last looked at.
-    pub(super) low: AtomicBool,
-    holder: Uuid,
-    lease: String,
+    pub(super) low: Arc<AtomicBool>,
+    pub(super) holder: Uuid,
+    pub(super) lease: String,
 }
 
 impl Anchoring {
@@ -90,8 +94,15 @@ impl Anchoring {
             code_hash: code_hash.into(),
         };
         let id = ledger.pin_target(&new).await?;
-        let lease = format!("anchor {} {}", target.caip2(), target.registry);
-        Ok(Self { ledger, chain, signer, policy, target: id, low: AtomicBool::new(false), holder, lease })
+        let lease = Self::name(&target);
+        let low = Arc::new(AtomicBool::new(false));
+        Ok(Self { ledger, chain, endpoints: None, signer, policy, target: id, low, holder, lease })
+    }
+
+    /// What the work for a target is called among leases, halts and asides.
+    #[must_use]
+    pub fn name(target: &Target) -> String {
+        format!("anchor {} {}", target.caip2(), target.registry)
     }
 
     /// One look at everything unfinished: [`super::confirm`], then [`super::publish`]. Idle when another instance is at
@@ -109,29 +120,34 @@ impl Anchoring {
             return Ok(Step::Idle);
         }
         let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
-            let found = self.chain.chain_id().await?;
-            if found != self.chain.target().chain_id {
-                return Err(StepError::Halt(format!(
-                    "the endpoint for {} now serves chain {found}",
-                    self.chain.target().caip2()
-                )));
-            }
-            let heads = self.sound_heads().await?;
-            if watch {
-                self.check_finals().await?;
-            }
-            if money {
-                self.watch_funds().await?;
-            }
-            let (confirmed, failed) = self.confirm(&lease, &heads).await?;
-            self.raise_finality(&lease, &heads).await?;
-            let published = self.publish(&lease).await?;
-            match failed {
-                Some(error) => Err(error),
-                None => Ok(confirmed.or(published)),
+            match &self.endpoints {
+                None => self.look(&lease, watch, money).await,
+                Some(endpoints) => self.look_through(endpoints, &lease, watch, money).await,
             }
         });
         Ok(done.await?.unwrap_or(Step::Idle))
+    }
+
+    /// The step itself, through `chain` alone.
+    pub(super) async fn look(&self, lease: &Lease, watch: bool, money: bool) -> Result<Step> {
+        let found = self.chain.chain_id().await?;
+        if found != self.chain.target().chain_id {
+            return Err(StepError::Halt(format!("the endpoint for {} now serves chain {found}", self.chain.target().caip2())));
+        }
+        let heads = self.sound_heads().await?;
+        if watch {
+            self.check_finals().await?;
+        }
+        if money {
+            self.watch_funds().await?;
+        }
+        let (confirmed, failed) = self.confirm(lease, &heads).await?;
+        self.raise_finality(lease, &heads).await?;
+        let published = self.publish(lease).await?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(confirmed.or(published)),
+        }
     }
 
     /// Where an anchor without a known transaction stands, by the registry's own record. An earlier attempt whose answer

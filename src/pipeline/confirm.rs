@@ -200,7 +200,7 @@ impl Anchoring {
                 }
             };
         }
-        let final_from = final_height(heads, self.policy.depth);
+        let final_from = self.chain.final_height(heads, self.policy.depth);
         if final_from.is_none_or(|height| stood.block_number > height) {
             return Ok(Step::Idle);
         }
@@ -220,6 +220,9 @@ impl Anchoring {
             ))
             .into());
         }
+        if !self.chain.vouched(&inclusion.block, self.policy.depth).await? {
+            return Ok(Step::Idle);
+        }
         self.ledger.finalize_anchor(lease, self.target, number, &stood, &evidence).await?;
         tracing::info!(batch = number, block = stood.block_number, "final");
         // For the runway only.
@@ -229,27 +232,5 @@ impl Anchoring {
             Err(error) => tracing::debug!(batch = number, %error, "asking what an anchor cost"),
         }
         Ok(Step::Worked)
-    }
-}
-
-/// Height at and below which blocks are final; `None` when none is.
-pub(super) fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
-    heads.final_height(depth)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_young_chain_has_no_final_block() {
-        let block = |number| Block { number, hash: B256::ZERO, time: 0 };
-        let heads = Heads { latest: block(5), base_fee: 0, safe: None, finalized: None };
-        assert_eq!(final_height(&heads, Some(6)), None);
-        assert_eq!(final_height(&heads, Some(5)), Some(0));
-        assert_eq!(final_height(&heads, Some(0)), Some(5));
-        assert_eq!(final_height(&heads, None), None, "no tag, no depth: nothing is ever final");
-        let tagged = Heads { finalized: Some(block(3)), ..heads };
-        assert_eq!(final_height(&tagged, None), Some(3));
     }
 }

@@ -2,9 +2,12 @@
 
 mod api;
 mod audit;
+mod certificate;
 mod chain;
 mod child;
 mod cli;
+mod endpoints;
+mod kagesecur;
 mod kill;
 mod ledger;
 mod local_stack;
@@ -14,3 +17,4 @@ mod pipeline;
 mod publisher;
 mod simulation;
 mod support;
+mod validations;

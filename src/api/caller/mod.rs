@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use secrecy::ExposeSecret;
+use time::OffsetDateTime;
 
 pub use self::standing::Standings;
 use super::State;
@@ -33,6 +34,18 @@ pub struct Caller {
     pub limits: Limits,
     /// Where what is left of them is noted.
     pub meter: Meter,
+    /// Until when the account may submit; `None`: without end.
+    pub subscribed_until: Option<OffsetDateTime>,
+}
+
+impl Caller {
+    /// Passes while the account may submit.
+    ///
+    /// # Errors
+    /// [`Code::SubscriptionExpired`].
+    pub fn subscribed(&self, now: OffsetDateTime) -> Result<()> {
+        if self.subscribed_until.is_none_or(|until| now < until) { Ok(()) } else { Err(Code::SubscriptionExpired.into()) }
+    }
 }
 
 impl Caller {
@@ -83,7 +96,8 @@ impl FromRequestParts<State> for Caller {
         }
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
-        let caller = Self { account, role, scopes, limits, meter };
+        let subscribed_until = credential.subscribed_until;
+        let caller = Self { account, role, scopes, limits, meter, subscribed_until };
         caller.need(scope)?;
         Ok(caller)
     }

@@ -66,10 +66,18 @@ codes! {
     CredentialsInvalid = "credentials_invalid", UNAUTHORIZED, "Key and secret are not accepted here";
     /// The account may not ask from this address.
     AddressRefused = "address_refused", FORBIDDEN, "The account may not ask from this address";
+    /// The subscription of the account has ended: nothing new is taken. What was submitted stays readable.
+    SubscriptionExpired = "subscription_expired", FORBIDDEN, "The subscription has expired";
+    /// KageSecur dialect: the token or what belongs to it is not valid, or too many logins failed. Log in again.
+    AuthenticationFailed = "authentication_failed", FORBIDDEN, "Authentication failed";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     /// This account never submitted this digest.
     ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
+    /// There is no such document for this account to decide on or to look at.
+    ValidationUnknown = "validation_unknown", NOT_FOUND, "No such validation";
+    /// No certificate is opened by this number, or not any more: verify the document again for a new one.
+    LinkUnknown = "link_unknown", NOT_FOUND, "No such certificate";
     /// There is no batch of this number.
     BatchUnknown = "batch_unknown", NOT_FOUND, "No such batch";
     /// The batch has no such tile, or is not sealed yet.
@@ -81,6 +89,12 @@ codes! {
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the operator to name validators.
+    ValidatorsMissing = "validators_missing", CONFLICT, "The account has too few validators";
+    /// The document was accepted or refused before; `state` says which.
+    ValidationSettled = "validation_settled", CONFLICT, "The document is settled already";
+    /// This validator decided otherwise about this document before, and that stands: `decision` says how.
+    DecisionDiffers = "decision_differs", CONFLICT, "This validator decided otherwise before";
     /// The body is longer than the route takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body must be `application/json` without content coding.

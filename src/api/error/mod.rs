@@ -106,6 +106,9 @@ impl From<Code> for Problem {
 
 impl From<&LedgerError> for Problem {
     fn from(error: &LedgerError) -> Self {
+        if matches!(error, LedgerError::TooFewValidators) {
+            return Code::ValidatorsMissing.into();
+        }
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
         if matches!(error, LedgerError::OverQuota(_)) {
             // Refused in the transaction: another submission was faster. Whoever asks again hears when the day ends.

@@ -32,7 +32,7 @@ struct Sealed {
 }
 
 /// A number in a path: decimal, no sign, no leading zero, so that every batch and tile has one address.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(in crate::api) fn number(text: &str) -> Option<u64> {
     let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
     text.parse().ok().filter(|_| canonical)
 }

@@ -20,6 +20,7 @@ struct Answer {
     oldest_unanchored: Option<Oldest>,
     targets: Vec<Target>,
     halted: Vec<Halted>,
+    aside: Vec<Aside>,
 }
 
 #[derive(Serialize)]
@@ -61,12 +62,23 @@ struct Halted {
     since: OffsetDateTime,
 }
 
+/// An endpoint of a chain that is not used, by its place in the settings: which address that is concerns operators only.
+#[derive(Serialize)]
+struct Aside {
+    step: String,
+    endpoint: u32,
+    why: String,
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+}
+
 /// Public: no token is asked for. Says nothing about any account.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn status(api: State) -> Result<Response> {
     let status = api.ledger.service_status().await?;
+    let asides = api.ledger.asides().await?;
     let now = status.now;
     let answer = Answer {
         time: now,
@@ -92,6 +104,10 @@ pub async fn status(api: State) -> Result<Response> {
             })
             .collect(),
         halted: status.halts.into_iter().map(|halt| Halted { step: halt.step, why: halt.why, since: halt.since }).collect(),
+        aside: asides
+            .into_iter()
+            .map(|aside| Aside { step: aside.step, endpoint: aside.endpoint, why: aside.why, since: aside.since })
+            .collect(),
     };
     Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())
 }

@@ -22,6 +22,12 @@ pub struct Item {
     /// Labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Whether it is to wait for the account's validators.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub validation: bool,
+    /// Whether a refusal is to open another round.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// One proof as the API has it.
@@ -31,8 +37,9 @@ pub struct Proof {
     pub digest: Digest,
     /// How far it is.
     pub status: Status,
-    /// The batch that takes or took it.
-    pub batch: u64,
+    /// The batch that takes or took it; none while it is with its validators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
     /// Everything else the API said.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -60,6 +67,33 @@ pub(super) struct Proofs {
 #[derive(Debug, Deserialize)]
 pub(super) struct Token {
     pub(super) access_token: SecretString,
+}
+
+/// A document that waits for the validator who asks, or that was decided about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Names it.
+    pub id: String,
+    /// `awaiting`, `accepted` or `refused`.
+    pub state: String,
+    /// Name of the account it belongs to.
+    pub account: String,
+    /// SHA-256 of the document.
+    pub digest: Digest,
+    /// Approvals there are.
+    pub approvals: u32,
+    /// Approvals it needs.
+    pub approvals_needed: u32,
+    /// Everything else the API said.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A page of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Validations {
+    pub(super) validations: Vec<Validation>,
+    pub(super) next: Option<String>,
 }
 
 /// A batch as the API has it.
@@ -134,7 +168,8 @@ mod tests {
     use super::*;
 
     fn item(n: usize, name: &str) -> Item {
-        Item { digest: Digest::of(&n.to_be_bytes()), file_name: Some(name.into()), reference: None, labels: Vec::new() }
+        let (digest, file_name) = (Digest::of(&n.to_be_bytes()), Some(name.into()));
+        Item { digest, file_name, reference: None, labels: Vec::new(), validation: false, again: false }
     }
 
     #[test]

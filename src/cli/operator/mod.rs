@@ -4,8 +4,11 @@ pub mod account;
 pub mod audit;
 pub mod contract;
 pub mod server;
+mod validator;
 
 mod access;
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;

@@ -70,3 +70,20 @@ async fn a_halt_is_told_until_the_step_goes_on() {
     work.step().await.unwrap();
     assert_eq!(status(&service).await["halted"], json!([]));
 }
+
+#[tokio::test]
+async fn endpoints_that_are_not_used_are_told_until_they_are() {
+    let service = service().await;
+    let note = async |asides: &[(u32, &str, String)]| service.ledger.note_asides("anchor", asides).await.unwrap();
+    note(&[(1, "away", "no answer".into()), (3, "behind", "its head is 7".into())]).await;
+    let first = status(&service).await["aside"].clone();
+    assert_eq!((&first[0]["endpoint"], &first[0]["why"]), (&json!(1), &json!("no answer")));
+    assert_eq!((&first[1]["endpoint"], &first[1]["step"]), (&json!(3), &json!("anchor")));
+    note(&[(1, "away", "HTTP 503".into()), (3, "wrong chain", "serves chain 5".into())]).await;
+    let later = status(&service).await["aside"].clone();
+    assert_eq!(later[0], first[0], "the same kind of reason since the same moment");
+    assert_eq!(later[1]["why"], "serves chain 5");
+    assert!(later[1]["since"].as_str() > first[1]["since"].as_str());
+    note(&[]).await;
+    assert_eq!(status(&service).await["aside"], json!([]));
+}

@@ -1,5 +1,7 @@
 //! The audit on a real history: silent about a clean one, and naming the row that was changed behind its back.
 
+mod validations;
+
 use std::sync::Arc;
 
 use sceau::audit::{self, Report, Witness};
@@ -166,6 +168,18 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update attempts set max_priority_fee = max_priority_fee - 1 where batch = 2", "attempts", "tx_hash=0x"),
     ("update attempts set batch = 3 where batch = 2", "attempts", "batch=2 target_id=1"),
     ("delete from attempts where batch = 2", "attempts", "batch=2 target_id=1"),
+    // Doubled digests.
+    (
+        "delete from doubled_digests where digest = (select digest from proofs where batch = 1 order by digest limit 1)",
+        "doubled_digests",
+        "account_id=1 digest=0x",
+    ),
+    (
+        "update doubled_digests set doubled = sha256(doubled) where digest = (select digest from proofs where batch = 5)",
+        "doubled_digests",
+        "account_id=1 digest=0x",
+    ),
+    ("insert into doubled_digests values (sha256('x'), 1, false, sha256('y'))", "doubled_digests", "account_id=1 digest=0x"),
 ];
 
 async fn audit(kit: &Kit) -> Report {
@@ -174,7 +188,8 @@ async fn audit(kit: &Kit) -> Report {
     audit::run(&kit.ledger, &[witness], |_| ()).await.expect("a report")
 }
 
-const TABLES: [&str; 9] = ["accounts", "batches", "proofs", "tiles", "targets", "lanes", "anchors", "anchor_history", "attempts"];
+const TABLES: [&str; 10] =
+    ["accounts", "batches", "proofs", "tiles", "targets", "lanes", "anchors", "anchor_history", "attempts", "doubled_digests"];
 
 /// Runs statements that no constraint between tables holds back.
 async fn change(kit: &Kit, statements: &[String]) -> u64 {
@@ -200,6 +215,8 @@ async fn every_change_is_found_and_named() {
         let (batch, _) = kit.seal(kind, count).await;
         kit.until(batch, AnchorState::Final).await.unwrap();
     }
+    // What was accepted before the account spoke the KageSecur dialect, and what comes after.
+    kit.ledger.set_identity("partner", "partner", &[1; 32]).await.expect("an identity");
     let (batch, _) = kit.seal(4, 3).await;
     kit.settle().await.unwrap();
     assert_eq!(kit.state(batch).await, AnchorState::Included);

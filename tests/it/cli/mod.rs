@@ -4,6 +4,7 @@ mod api;
 pub mod command;
 mod connect;
 mod help;
+mod identity;
 mod lookup;
 mod operate;
 mod stack;

@@ -198,6 +198,11 @@ impl World {
         self.finalized = finalized;
     }
 
+    /// The blocks to come are of a fork that nobody else is on.
+    pub fn set_apart(&mut self) {
+        self.forks += 1 << 32;
+    }
+
     /// Replaces the newest `depth` blocks by one more of other ones.
     pub fn reorg(&mut self, depth: u64, fate: Fate) {
         let depth = depth.min(self.loose());

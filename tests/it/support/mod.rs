@@ -8,6 +8,7 @@
 mod anvil;
 mod database;
 pub mod process;
+pub mod rpc;
 
 pub use anvil::{Anvil, anvil, anvil_with};
 pub use database::{Database, database};

@@ -168,7 +168,7 @@ mod tests {
                 figment::Figment::from(<figment::providers::Toml as figment::providers::Format>::string(&written))
                     .extract()
                     .expect("readable");
-            assert_eq!(read.targets[0].rpc_url, url);
+            assert_eq!(read.targets[0].endpoints().expect("one"), [url]);
             assert_eq!(read.targets[0].chain_id, 31337);
             assert_eq!(read.targets[0].registry.parse(), Ok(made.address));
         }

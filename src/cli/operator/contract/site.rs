@@ -70,7 +70,7 @@ impl Where {
                 ledger: None,
                 signer: None,
             },
-            _ => self.settled(outer)?,
+            _ => self.settled(outer).await?,
         };
         let registry = site.evm.target().registry;
         let found = site.evm.check().await?;
@@ -78,7 +78,7 @@ impl Where {
         Ok(site)
     }
 
-    fn settled(&self, outer: Option<&Path>) -> anyhow::Result<Site> {
+    async fn settled(&self, outer: Option<&Path>) -> anyhow::Result<Site> {
         let file = self.settings.file(outer);
         let settled: Settled = part(file.as_deref())?;
         let mut fitting = Vec::new();
@@ -94,11 +94,24 @@ impl Where {
             _ => usage("the settings have several targets: name one by --chain-id and --registry"),
         })?;
         Ok(Site {
-            evm: Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?,
+            evm: first_sound(&target, &Target { chain_id: target.chain_id, registry }).await?,
             depth: target.depth,
             max_fee_gwei: target.max_fee_gwei,
             ledger: settled.database_url.as_ref().map(ledger).transpose()?,
             signer: Some(target.signer),
         })
     }
+}
+
+/// The first endpoint that serves the registry; where none does, the first, which then says why.
+async fn first_sound(target: &config::Target, goal: &Target) -> anyhow::Result<Evm> {
+    let urls = target.endpoints()?;
+    let connect = |url: &String| Evm::connect_within(url, goal.clone(), target.timeout());
+    for url in urls.iter().filter(|_| urls.len() > 1) {
+        let evm = connect(url)?;
+        if evm.check().await.is_ok() {
+            return Ok(evm);
+        }
+    }
+    Ok(connect(&urls[0])?)
 }
