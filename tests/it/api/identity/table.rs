@@ -48,6 +48,21 @@ fn sample(route: &Route) -> Sample {
         ("GET", "/v1/proofs/{digest}/receipt") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
         }
+        ("GET", "/v1/proofs/{digest}/certificate") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (409, "receipt_not_ready")) }
+        }
+        ("GET", "/v1/validations") => row("/v1/validations", (200, "")),
+        ("GET" | "POST", "/v1/validations/{id}") => Sample {
+            body: (route.method == "POST").then(|| json!({ "decision": "approve" })),
+            foreign: Some((404, "validation_unknown")),
+            ..row("/v1/validations/00000000-0000-0000-0000-000000000000", (404, "validation_unknown"))
+        },
+        ("GET", "/v1/validations/{id}/decisions/{digest}/receipt") => Sample {
+            foreign: Some((404, "validation_unknown")),
+            ..row("/v1/validations/00000000-0000-0000-0000-000000000000/decisions/DIGEST/receipt", (404, "validation_unknown"))
+        },
+        ("GET", "/check") => row("/check", (200, "")),
+        ("GET", "/check/{number}") => row("/check/1", (200, "")),
         ("POST", "/v1/verify") => {
             let body = Some(json!({ "digest": digest(1) }));
             Sample { body, foreign: Some((404, "proof_unknown")), ..row("/v1/verify", (200, "")) }
