@@ -37,6 +37,9 @@ pub struct Config {
     /// When the pool is sealed.
     #[serde(default)]
     pub seal: Seal,
+    /// Health and metrics for whoever runs the service.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// Where batches are anchored. May be empty: then batches are sealed and wait.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -136,12 +139,22 @@ pub struct Seal {
     pub threshold: u64,
     /// A proof is promised to be anchored so many seconds after the seal its schedule gives it.
     pub allowance: u64,
+    /// Nothing is accepted while so many digests wait to be sealed.
+    pub high_water: u64,
 }
 
 impl Default for Seal {
     fn default() -> Self {
-        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800 }
+        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800, high_water: 10_000_000 }
     }
+}
+
+/// The listener for health and metrics.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port, plain HTTP; none: there is no such listener. Never let partners reach it.
+    pub listen: Option<SocketAddr>,
 }
 
 /// One registry on one chain.
@@ -346,6 +359,10 @@ impl Config {
         let Limits { connections, connections_per_address, token_requests_per_second, token_burst } = self.limits;
         let limits = [connections, connections_per_address, token_requests_per_second as usize, token_burst as usize];
         anyhow::ensure!(limits.into_iter().all(|limit| limit >= 1), "limits: each must be at least 1");
+        anyhow::ensure!(
+            self.seal.high_water > self.seal.threshold,
+            "seal.high_water: must be above seal.threshold, at which the pool is sealed"
+        );
         for target in &self.targets {
             target.endpoints()?;
         }

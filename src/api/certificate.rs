@@ -5,7 +5,7 @@ use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderMap, VARY,
 };
 use axum::response::{IntoResponse, Response};
-use time::OffsetDateTime;
+use sceau_verifier::decision::Choice;
 use tokio::sync::Semaphore;
 
 use super::error::{Code, Result};
@@ -16,19 +16,6 @@ use crate::ledger::proofs::Proof;
 
 /// Renderings at once in one process: each takes a core for a while, and submissions need cores too.
 static RENDERINGS: Semaphore = Semaphore::const_new(2);
-
-/// A decision of a validator, as the ledger has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// The validator's name.
-    pub validator: String,
-    /// Whether it approved; it refused otherwise.
-    pub approved: bool,
-    /// What it said.
-    pub comment: Option<String>,
-    /// When.
-    pub at: OffsetDateTime,
-}
 
 /// A rendered certificate.
 #[derive(Debug, Clone)]
@@ -50,18 +37,13 @@ pub fn language(wish: Option<Language>, headers: &HeaderMap) -> Language {
     wish.unwrap_or_else(|| Language::negotiate(accepted))
 }
 
-/// Renders the certificate of an account's proof.
+/// Renders the certificate of an account's proof, with the approvals it has.
 ///
 /// # Errors
 /// When the ledger cannot be asked, or holds what gives no certificate.
-pub async fn render(
-    api: &State,
-    account: AccountId,
-    proof: &Proof,
-    decisions: Vec<Decision>,
-    language: Language,
-) -> Result<Rendered> {
+pub async fn render(api: &State, account: AccountId, proof: &Proof, language: Language) -> Result<Rendered> {
     let assembled = receipt::assemble(&api.ledger, proof).await?;
+    let approvals = api.ledger.approvals_of(account, &proof.digest).await?;
     let owner = api.ledger.account_name(account).await?;
     let chains = api.ledger.chains().await?;
     let verify_url = format!("{}/check/{}#{}", api.public_url, proof.batch, proof.digest);
@@ -71,13 +53,13 @@ pub async fn render(
     let rendered = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also when nobody waits for it any more.
         let _permit = permit;
-        let decisions: Vec<certificate::Decision<'_>> = decisions
+        let decisions: Vec<certificate::Decision<'_>> = approvals
             .iter()
             .map(|decision| certificate::Decision {
-                validator: &decision.validator,
-                approved: decision.approved,
-                comment: decision.comment.as_deref(),
-                at: decision.at,
+                validator: &decision.validator_name,
+                approved: decision.choice == Choice::Approved,
+                comment: Some(&*decision.comment).filter(|comment| !comment.is_empty()),
+                at: decision.decided_at,
             })
             .collect();
         let certificate = Certificate {

@@ -34,6 +34,7 @@ pub async fn batch(api: State, Path(text): Path<String>, headers: HeaderMap) -> 
     let number = number(&text).ok_or(Code::BatchUnknown)?;
     let root = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
         Batch::Sealed(sealed) => Some(Digest::from(sealed.root)),
+        Batch::Lost { root, .. } => Some(Digest::from(root)),
         Batch::Unsealed { .. } => None,
     };
     let anchors = if root.is_some() { api.ledger.anchors(number).await? } else { Vec::new() };
@@ -93,6 +94,7 @@ fn facts(language: Language, number: u64, root: Option<Digest>, anchors: &[Ancho
             AnchorState::Final => say("définitif", "final"),
             AnchorState::Included => say("pas encore définitif", "not final yet"),
             AnchorState::Planned | AnchorState::Sent => say("pas encore ancré", "not anchored yet"),
+            AnchorState::Withdrawn => say("registre retiré du service", "registry retired"),
         };
         row(say("État", "Status"), state);
         if let Some(place) = &anchor.place {

@@ -18,8 +18,10 @@ pub struct Assembled {
     pub receipt: Receipt,
     /// Its canonical bytes.
     pub bytes: Vec<u8>,
-    /// Every anchor that is planned is in it with its evidence: the bytes will not change unless a registry is added.
+    /// Every anchor there will be is in it with its evidence: the bytes will not change unless a registry is added.
     pub complete: bool,
+    /// In how many targets the batch must stand to count as anchored, or final.
+    pub needed: u64,
 }
 
 /// Assembles the receipt of a proof; `None` while its batch is not sealed. Anchors that are in no block yet are left out.
@@ -49,7 +51,7 @@ pub async fn assemble(ledger: &Ledger, proof: &Proof) -> Result<Option<Assembled
     verify::check_structure(&receipt).map_err(|failure| {
         damaged(receipt.batch.number, &format!("the receipt of {} would not verify: {failure}", proof.digest))
     })?;
-    Ok(Some(Assembled { bytes: receipt.to_bytes(), receipt, complete }))
+    Ok(Some(Assembled { bytes: receipt.to_bytes(), receipt, complete, needed: ledger.anchors_needed(proof.batch).await? }))
 }
 
 /// The decisions with their own receipts, and whether those are complete; `None` while one of them is not as far as
@@ -86,7 +88,8 @@ async fn own(ledger: &Ledger, proof: &Proof) -> Result<Option<(Receipt, bool)>> 
     let anchors = ledger.anchors(batch.number).await?;
     let entry = Entry { digest: proof.digest, salt: proof.salt };
     let (index, path, header_path) = paths(ledger, &batch, &entry.leaf()).await?;
-    let complete = !anchors.is_empty() && anchors.iter().all(|anchor| anchor.state == AnchorState::Final);
+    let ended = |anchor: &Anchor| matches!(anchor.state, AnchorState::Final | AnchorState::Withdrawn);
+    let complete = anchors.iter().all(ended) && anchors.iter().any(|anchor| anchor.state == AnchorState::Final);
     let mut parts = anchors.iter().filter_map(|anchor| part(anchor).transpose()).collect::<Result<Vec<_>>>()?;
     // The order of a receipt is that of the texts: eip155:10 before eip155:9.
     parts.sort_by_key(|anchor| (anchor.chain, anchor.registry));

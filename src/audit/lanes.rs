@@ -3,6 +3,7 @@
 use super::{Report, Result, Witness, shown};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TargetRow;
+use crate::ledger::batches::Batch;
 
 /// The witness for a target.
 pub(super) fn witness<'a>(witnesses: &'a [Witness], target: &TargetRow) -> Option<&'a Witness> {
@@ -42,7 +43,7 @@ pub(super) async fn check_targets(ledger: &Ledger, witnesses: &[Witness], report
         // Asked before the batches: both only grow.
         let last = chain.last_number().await?;
         let sealed = ledger.batch(last).await?;
-        let holds = last < target.first_number.unsigned_abs() || matches!(sealed, Some(crate::ledger::batches::Batch::Sealed(_)));
+        let holds = last < target.first_number.unsigned_abs() || matches!(sealed, Some(Batch::Sealed(_) | Batch::Lost { .. }));
         if !holds {
             report.add(
                 "batches",

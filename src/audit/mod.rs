@@ -115,6 +115,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     validations::check(ledger, &mut report).await?;
     lanes::check_targets(ledger, witnesses, &mut report).await?;
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
+    batches::check_anchored(ledger, &mut report).await?;
     calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.

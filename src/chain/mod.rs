@@ -9,6 +9,7 @@ pub mod endpoints;
 pub mod evidence;
 pub mod evm;
 pub mod fees;
+pub mod observed;
 pub mod registry;
 pub mod signer;
 

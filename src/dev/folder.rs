@@ -18,6 +18,9 @@ pub struct DevJson {
     pub kagesecur_url: String,
     /// Certificate of the authority to trust for both, PEM file.
     pub ca_cert: PathBuf,
+    /// Metrics of the service.
+    #[serde(default)]
+    pub metrics_url: String,
     /// JSON-RPC of the chain.
     pub rpc_url: String,
     /// EIP-155 chain id.

@@ -56,6 +56,10 @@ pub struct Options {
     #[arg(long, default_value_t = 8_545)]
     pub rpc_port: u16,
 
+    /// Port of health and metrics
+    #[arg(long, default_value_t = 42_003)]
+    pub metrics_port: u16,
+
     /// End after the proof instead of staying up
     #[arg(long)]
     pub once: bool,
@@ -80,10 +84,13 @@ pub struct Options {
 pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
     let folder = Folder::open(&options.folder, options.reset)?;
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let addresses = [local(options.port), local(options.kagesecur_port)];
+    let addresses = [local(options.port), local(options.kagesecur_port), local(options.metrics_port)];
     // Before anything is started, so that nothing has to be taken down again.
-    let [partner, kagesecur] = addresses;
-    for (address, option) in [(partner, "--port"), (kagesecur, "--kagesecur-port"), (local(options.rpc_port), "--rpc-port")] {
+    let [partner, kagesecur, metrics] = addresses;
+    let rpc = local(options.rpc_port);
+    for (address, option) in
+        [(partner, "--port"), (kagesecur, "--kagesecur-port"), (metrics, "--metrics-port"), (rpc, "--rpc-port")]
+    {
         host::ensure_free(address).with_context(|| format!("choose another port with {option}"))?;
     }
     let (stopped, stopping) = watch::channel(false);
@@ -98,7 +105,7 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
     };
     let config = config::Config::load(Some(&folder.settings()))?;
     let mut until = stopping.clone();
-    let mut service = tokio::spawn(app::serve(config, ports.clone(), async move {
+    let mut service = tokio::spawn(app::serve(config, app::Mode::All, ports.clone(), async move {
         // An error means that the sender is gone, and with it this function.
         let _ = until.wait_for(|stopped| *stopped).await;
     }));

@@ -46,11 +46,11 @@ pub struct Stack {
 
 impl Stack {
     /// Starts the servers, or goes on with those of an earlier start, and writes the service's settings. `addresses` are
-    /// those of the partner API and of the KageSecur dialect.
+    /// those of the partner API, of the KageSecur dialect, and of health and metrics.
     ///
     /// # Errors
     /// Says what is missing or in the way.
-    pub async fn start(folder: &Folder, addresses: [SocketAddr; 2], rpc_port: u16, ports: &Ports) -> Result<Self> {
+    pub async fn start(folder: &Folder, addresses: [SocketAddr; 3], rpc_port: u16, ports: &Ports) -> Result<Self> {
         let earlier = folder.earlier()?;
         println!("sceau dev: a local stack in {}", folder.shown(folder.path()));
         let random = |length: usize| {
@@ -122,6 +122,7 @@ impl Stack {
             api_url: format!("https://localhost:{}", addresses[0].port()),
             kagesecur_url: format!("https://localhost:{}", addresses[1].port()),
             ca_cert: certificate.ca.clone(),
+            metrics_url: format!("http://{}/metrics", addresses[2]),
             rpc_url: anvil.url.clone(),
             chain_id: anvil::CHAIN_ID,
             registry,
@@ -246,7 +247,7 @@ async fn identity(ledger: &Ledger, pepper: &Pepper, name: &str, clef: String) ->
 
 fn toml(
     told: &DevJson,
-    [address, dialect]: [SocketAddr; 2],
+    [address, dialect, metrics]: [SocketAddr; 3],
     certificate: &cert::Certificate,
     [token, pepper, dialect_key, key]: [&PathBuf; 4],
 ) -> String {
@@ -273,6 +274,9 @@ token_key = {dialect_key:?}
 [seal]
 schedule = "{SCHEDULE}"
 allowance = 60
+
+[metrics]
+listen = "{metrics}"
 
 [[targets]]
 rpc_url = {:?}

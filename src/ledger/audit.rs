@@ -16,6 +16,22 @@ pub struct BatchRow {
     pub header: Option<String>,
     pub size: Option<i64>,
     pub root: Option<Vec<u8>>,
+    pub anchors_needed: i32,
+    /// What `anchor_policy` says of this batch.
+    pub policy: Option<i32>,
+    /// Whether an anchor of it was ever withdrawn.
+    pub withdrawn: bool,
+}
+
+/// A batch whose `anchored` is not what its anchors say.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct AnchoredRow {
+    pub number: i64,
+    pub anchored: bool,
+    pub needed: i32,
+    /// Anchors that stand in a block.
+    pub standing: i64,
 }
 
 /// A row of `tiles`.
@@ -48,6 +64,8 @@ pub struct TargetRow {
     pub registry: Vec<u8>,
     pub first_number: i64,
     pub code_hash: Vec<u8>,
+    /// The newest batch that has an anchor there; none: no end.
+    pub retired_after: Option<i64>,
 }
 
 /// A row of `lanes` with what the anchors say of it.
@@ -151,8 +169,29 @@ impl Ledger {
     pub async fn audit_batches(&self, after: i64, limit: i64) -> Result<Vec<BatchRow>> {
         Ok(sqlx::query_as!(
             BatchRow,
-            "select number, state, opened_at, closed_at, sealed_at, header, size, root from batches where number > $1 order by number limit $2",
+            r#"select number, state, opened_at, closed_at, sealed_at, header, size, root, anchors_needed,
+                 (select p.needed from anchor_policy p where p.from_batch <= b.number order by p.id desc limit 1) as policy,
+                 exists (select from anchor_history h where h.batch = b.number and h.state = 'withdrawn') as "withdrawn!"
+               from batches b where number > $1 order by number limit $2"#,
             after,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Batches whose `anchored` is not what their anchors say, up to `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_anchored(&self, limit: i64) -> Result<Vec<AnchoredRow>> {
+        Ok(sqlx::query_as!(
+            AnchoredRow,
+            r#"select b.number, b.anchored, b.anchors_needed as needed, a.standing as "standing!"
+               from batches b cross join lateral (
+                 select count(*) as standing from anchors where batch = b.number and state in ('included', 'final')
+               ) a
+               where b.anchored <> (a.standing >= b.anchors_needed) order by b.number limit $1"#,
             limit
         )
         .fetch_all(self.pool())
@@ -231,9 +270,12 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn audit_targets(&self) -> Result<Vec<TargetRow>> {
-        Ok(sqlx::query_as!(TargetRow, "select id, chain_id, registry, first_number, code_hash from targets order by id")
-            .fetch_all(self.pool())
-            .await?)
+        Ok(sqlx::query_as!(
+            TargetRow,
+            "select id, chain_id, registry, first_number, code_hash, retired_after from targets order by id"
+        )
+        .fetch_all(self.pool())
+        .await?)
     }
 
     /// All lanes.
@@ -284,15 +326,17 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn audit_plan(&self, target: i32, first_number: i64) -> Result<(Option<i64>, Option<i64>)> {
+    pub async fn audit_plan(&self, target: &TargetRow) -> Result<(Option<i64>, Option<i64>)> {
         let row = sqlx::query!(
             "select
-               (select min(b.number) from batches b where b.state = 'sealed' and b.number >= $2
+               (select min(b.number) from batches b
+                  where b.state in ('sealed', 'lost') and b.number >= $2 and b.number <= $3
                   and not exists (select from anchors a where a.batch = b.number and a.target_id = $1)) as missing,
                (select min(a.batch) from anchors a join batches b on b.number = a.batch
-                  where a.target_id = $1 and (b.state <> 'sealed' or b.number < $2)) as surplus",
-            target,
-            first_number
+                  where a.target_id = $1 and (b.state not in ('sealed', 'lost') or b.number < $2 or b.number > $3)) as surplus",
+            target.id,
+            target.first_number,
+            target.retired_after.unwrap_or(i64::MAX)
         )
         .fetch_one(self.pool())
         .await?;

@@ -34,7 +34,6 @@ impl Funds {
     #[must_use]
     pub fn runway_days(&self) -> Option<f64> {
         let (cost, rate) = (self.per_anchor?, self.per_day?);
-        #[expect(clippy::cast_precision_loss, reason = "days are told to one digit")]
         let days = self.balance as f64 / (cost as f64 * rate);
         days.is_finite().then_some(days)
     }
@@ -48,7 +47,6 @@ pub fn rate(count: u64, oldest: f64, newest: f64) -> Option<f64> {
     if count < 2 || oldest - newest < 0.0 || oldest < DAY / 24.0 {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a hundred at most")]
     let count = (count - 1) as f64;
     // n anchors have n − 1 intervals; the one that has begun since counts once it is longer than they are on average.
     let between = (oldest - newest) / count;

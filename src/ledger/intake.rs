@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
-use super::{Ledger, LedgerError, Result, fixed, natural};
+use super::events::Events;
+use super::gate::Gate;
+use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
 /// What the submitter says about a document. None of it enters the tree.
@@ -69,12 +71,36 @@ pub enum IntakeError {
     /// More is waiting than the pool takes; nothing of this submission was stored.
     #[error("too many submissions are waiting")]
     Overloaded,
+    /// More digests wait to be sealed than may; nothing of this submission was stored.
+    #[error("the pool is over its high-water mark")]
+    Full,
+    /// The database does not answer; nothing of this submission was stored.
+    #[error("the database is away")]
+    Away,
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
+    /// The database is older than the chain: nothing is accepted until an operator has decided. Nothing was stored.
+    #[error("nothing is accepted: {0}")]
+    ReadOnly(Arc<str>),
     /// The intake has ended, because the process is stopping.
     #[error("the service is stopping")]
     Stopped,
+}
+
+impl IntakeError {
+    /// One word for counting.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Full => "full",
+            Self::Away => "away",
+            Self::Ledger(error) if matches!(**error, LedgerError::OverQuota(_)) => "quota",
+            Self::Ledger(_) => "database",
+            Self::Stopped => "stopped",
+            Self::ReadOnly(_) => "read_only",
+        }
+    }
 }
 
 /// Bounds of the intake.
@@ -86,11 +112,13 @@ pub struct Limits {
     pub group: usize,
     /// Statements under way at once.
     pub lanes: usize,
+    /// How long one try of a statement may take. A server that says nothing must not stop the lane for good.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { waiting: 200_000, group: 10_000, lanes: 2 }
+        Self { waiting: 200_000, group: 10_000, lanes: 2, patience: Duration::from_secs(10) }
     }
 }
 
@@ -106,6 +134,9 @@ pub struct Intake {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     limits: Limits,
+    gate: Gate,
+    events: Events,
+    closed: Option<watch::Receiver<Option<Arc<str>>>>,
 }
 
 impl Intake {
@@ -117,9 +148,26 @@ impl Intake {
         let receiver = Arc::new(Mutex::new(receiver));
         let mut lanes = JoinSet::new();
         for _ in 0..limits.lanes.max(1) {
-            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
+        (
+            Self {
+                jobs,
+                places: Arc::new(Semaphore::new(limits.waiting.max(1))),
+                limits,
+                gate: ledger.gate().clone(),
+                events: ledger.events().clone(),
+                closed: None,
+            },
+            lanes,
+        )
+    }
+
+    /// Accepts nothing while `closed` says why.
+    #[must_use]
+    pub fn closed_while(mut self, closed: watch::Receiver<Option<Arc<str>>>) -> Self {
+        self.closed = Some(closed);
+        self
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -127,14 +175,46 @@ impl Intake {
     /// # Errors
     /// All or nothing is acknowledged; see [`IntakeError`].
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        let accepted = self.take(items).await;
+        if let Err(error) = &accepted {
+            self.events.refused.get_or_create(&[("reason", error.reason())]).inc();
+        }
+        accepted
+    }
+
+    async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
+        self.admits()?;
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+
+    /// Whether anything may enter the pool now. For what enters it on another way than [`Self::accept`].
+    ///
+    /// # Errors
+    /// [`IntakeError::ReadOnly`], [`IntakeError::Away`], [`IntakeError::Full`].
+    pub fn admits(&self) -> std::result::Result<(), IntakeError> {
+        if let Some(why) = self.closed.as_ref().and_then(|closed| closed.borrow().clone()) {
+            return Err(IntakeError::ReadOnly(why));
+        }
+        if self.gate.is_away() {
+            return Err(IntakeError::Away);
+        }
+        if self.gate.is_full() {
+            return Err(IntakeError::Full);
+        }
+        Ok(())
+    }
+
+    /// Digests that wait for their commit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.limits.waiting.max(1) - self.places.available_permits()
     }
 
     /// Whether anybody takes what is handed in: false once every lane has ended.
@@ -144,7 +224,7 @@ impl Intake {
     }
 }
 
-async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, limits: Limits) {
     loop {
         let mut batch = Vec::new();
         {
@@ -152,73 +232,87 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
             let Some(first) = jobs.recv().await else { return };
             let mut size = first.items.len();
             batch.push(first);
-            while size < group {
+            while size < limits.group {
                 let Ok(job) = jobs.try_recv() else { break };
                 size += job.items.len();
                 batch.push(job);
             }
         }
-        settle(&ledger, entropy.as_ref(), batch).await;
+        settle(&ledger, entropy.as_ref(), limits.patience, batch).await;
     }
 }
 
 /// Commits the jobs together; where that fails for a reason that lies in one of them, those of the account that is over its
 /// quota each by itself, and the others together as before.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, mut batch: Vec<Job>) {
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, mut batch: Vec<Job>) {
     let mut late = Vec::new();
-    loop {
+    while !batch.is_empty() {
         let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-        match insert(ledger, entropy, &all).await {
+        match commit(ledger, entropy, patience, &all).await {
             Ok(mut accepted) => {
-                for job in batch.into_iter().rev() {
+                for job in batch.drain(..).rev() {
                     let own = accepted.split_off(accepted.len() - job.items.len());
                     // A client that went away has its digests accepted all the same.
                     let _ = job.answer.send(Ok(own));
                 }
-                break;
             }
             Err(LedgerError::OverQuota(account)) if batch.len() > 1 => {
                 let (over, rest) = batch.into_iter().partition(|job| job.items.iter().any(|item| item.account == account));
                 late.extend::<Vec<Job>>(over);
                 batch = rest;
-                if batch.is_empty() {
-                    break;
-                }
             }
-            Err(error) if batch.len() > 1 && !error.is_transient() => {
-                late.extend(batch);
-                break;
-            }
+            Err(error) if batch.len() > 1 && !error.is_transient() => late.append(&mut batch),
             Err(error) => {
                 let error = Arc::new(error);
-                for job in batch {
+                for job in batch.drain(..) {
                     let _ = job.answer.send(Err(Arc::clone(&error)));
                 }
-                break;
             }
         }
     }
     for job in late {
         let own: Vec<&Submission> = job.items.iter().collect();
-        let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
+        let _ = job.answer.send(commit(ledger, entropy, patience, &own).await.map_err(Arc::new));
     }
+}
+
+/// Inserts, and counts what was accepted.
+async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
+    let begun = tokio::time::Instant::now();
+    let accepted = insert(ledger, entropy, patience, items).await?;
+    let events = ledger.events();
+    let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
+    events.accepted.inc_by(fresh);
+    events.repeated.inc_by(accepted.len() as u64 - fresh);
+    events.group.observe(accepted.len() as f64);
+    events.commit_seconds.observe(begun.elapsed().as_secs_f64());
+    Ok(accepted)
 }
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
 /// run finds the rows of the first by their salts and reports them as fresh.
-async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
-    patiently(|| ledger.accept(items, &salts)).await
+    // Given up here, it may be done there all the same: the next try waits for it and finds its rows.
+    let salts = &salts;
+    patiently(ledger, || async move {
+        match tokio::time::timeout(patience, ledger.accept(items, salts)).await {
+            Ok(accepted) => accepted,
+            Err(_) => Err(no_answer(patience).into()),
+        }
+    })
+    .await
 }
 
 /// Makes the same call again while it fails for reasons that pass, four times in all. Only for calls that may be repeated.
-pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ledger: &Ledger, call: impl Fn() -> F) -> Result<T> {
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
         match call().await {
             Err(error) if error.is_transient() => {
+                ledger.events().retries.inc();
                 tracing::warn!(%error, "writing to the ledger: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;

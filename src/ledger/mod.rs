@@ -10,15 +10,21 @@ pub mod attempts;
 pub mod audit;
 pub mod batches;
 pub mod calls;
+pub mod continuity;
 pub mod credentials;
 pub mod entries;
+pub mod events;
 pub mod finality;
 pub mod funds;
+pub mod gate;
+pub mod gauges;
 pub mod intake;
 pub mod kagesecur;
 pub mod leases;
 pub mod limits;
+pub mod policy;
 pub mod proofs;
+pub mod recover;
 pub mod status;
 pub mod targets;
 pub mod tiles;
@@ -28,7 +34,10 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use self::events::Events;
+use self::gate::Gate;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -94,13 +103,17 @@ impl LedgerError {
         }
     }
 
-    /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
+    /// Whether repeating the same call may help (connection lost, disk or memory full, serialization failure,
+    /// deadlock, lock time-out).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+                code.starts_with("08")
+                    || code.starts_with("53")
+                    || code.starts_with("57P")
+                    || matches!(&*code, "40001" | "40P01" | "55P03")
             }),
             _ => false,
         }
@@ -114,6 +127,8 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: PgPool,
+    gate: Gate,
+    events: Events,
 }
 
 impl Ledger {
@@ -131,13 +146,19 @@ impl Ledger {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, gate: Gate::default(), events: Events::default() }
+    }
+
+    /// What this process has done to the ledger.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The pool, for the rooms of this module.
@@ -234,13 +255,32 @@ impl Ledger {
 /// back before every loan costs the round trip that the default liveness test costs, and does that test's work too.
 #[must_use]
 pub fn guarded(options: PgPoolOptions) -> PgPoolOptions {
-    options.test_before_acquire(false).before_acquire(|connection, _| {
-        Box::pin(async move {
-            // Outside a transaction this is a no-op with a notice.
-            connection.execute("rollback").await?;
-            Ok(true)
+    options
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // Outside a transaction this is a no-op with a notice.
+                connection.execute("rollback").await?;
+                Ok(true)
+            })
         })
-    })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Whoever gave up waiting leaves a connection on which nobody may ever answer again. sqlx waits for it
+                // without end, and the pool would have one place less for good.
+                let answered = tokio::time::timeout(LEFT_BEHIND, connection.ping()).await;
+                answered.map_err(|_| no_answer(LEFT_BEHIND))??;
+                Ok(true)
+            })
+        })
+}
+
+/// How long a connection that was given back has to answer before it is thrown away.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
+
+/// What a statement ends with that was given up.
+fn no_answer(after: Duration) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer within {after:?}")))
 }
 
 /// Turns "exactly one row" into a result.

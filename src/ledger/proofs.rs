@@ -22,9 +22,9 @@ pub enum Status {
     Pending,
     /// Its batch has a root and the proof a place in the tree.
     Sealed,
-    /// The root is in a canonical block that is not final yet.
+    /// The root is in a canonical block of as many targets as its batch needs; not all of these blocks are final yet.
     Anchored,
-    /// The root is in a final block.
+    /// The root is in a final block of as many targets as its batch needs.
     Final,
 }
 
@@ -122,11 +122,16 @@ impl Ledger {
         let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
         let rows = sqlx::query!(
             r#"select b.number, case
-                 when b.state <> 'sealed' then 'pending'
-                 when exists (select from anchors a where a.batch = b.number and a.state = 'final') then 'final'
-                 when exists (select from anchors a where a.batch = b.number and a.state = 'included') then 'anchored'
+                 when b.state in ('open', 'closed') then 'pending'
+                 when a.final >= b.anchors_needed then 'final'
+                 when a.standing >= b.anchors_needed then 'anchored'
                  else 'sealed' end as "status!"
-               from batches b where b.number = any($1)"#,
+               from batches b cross join lateral (
+                 select count(*) filter (where state = 'final') as final,
+                   count(*) filter (where state in ('included', 'final')) as standing
+                 from anchors where batch = b.number
+               ) a
+               where b.number = any($1)"#,
             &numbers
         )
         .fetch_all(self.pool())

@@ -138,12 +138,13 @@ impl Anchoring {
         if watch {
             self.check_finals().await?;
         }
-        if money {
-            self.watch_funds().await?;
-        }
-        let (confirmed, failed) = self.confirm(lease, &heads).await?;
-        self.raise_finality(lease, &heads).await?;
-        let published = self.publish(lease).await?;
+        let end = self.raise_finality(lease, &heads).await?;
+        let (confirmed, failed) = self.confirm(lease, &heads, end).await?;
+        let published = self.publish(lease).await;
+        let watched = if money { self.watch_funds().await } else { Ok(()) };
+        // What cannot be told of the funds hides nothing that is worse.
+        let published = published?;
+        watched?;
         match failed {
             Some(error) => Err(error),
             None => Ok(confirmed.or(published)),

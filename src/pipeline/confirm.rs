@@ -30,9 +30,9 @@ enum Found {
 }
 
 impl Anchoring {
-    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor, or what cannot be paid
-    /// for one, does not keep the others waiting: it comes back beside the step.
-    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<(Step, Option<StepError>)> {
+    /// Moves everything sent or included on, or back; nothing above `end` becomes final. What the node cannot answer about
+    /// one anchor, or what cannot be paid for one, does not keep the others waiting: it comes back beside the step.
+    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads, end: Option<u64>) -> Result<(Step, Option<StepError>)> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
             return Ok((Step::Idle, None));
@@ -42,7 +42,7 @@ impl Anchoring {
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
                 (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads, end).await,
                 _ => Ok(Step::Idle),
             };
             match moved {
@@ -183,7 +183,7 @@ impl Anchoring {
     }
 
     /// An included anchor: is its block still canonical, and is it final by now?
-    async fn look_at(&self, lease: &Lease, anchor: &Unfinished, stood: Place, heads: &Heads) -> Result<Step> {
+    async fn look_at(&self, lease: &Lease, anchor: &Unfinished, stood: Place, heads: &Heads, end: Option<u64>) -> Result<Step> {
         let number = anchor.batch;
         let canonical = self.chain.block(stood.block_number).await?;
         if canonical.is_none_or(|block| block.hash != B256::from(stood.block_hash)) {
@@ -200,8 +200,9 @@ impl Anchoring {
                 }
             };
         }
-        let final_from = self.chain.final_height(heads, self.policy.depth);
-        if final_from.is_none_or(|height| stood.block_number > height) {
+        // Final now, and on record as final: what is not yet must not be relied on.
+        let final_now = self.chain.final_height(heads, self.policy.depth);
+        if [final_now, end].iter().any(|height| height.is_none_or(|height| stood.block_number > height)) {
             return Ok(Step::Idle);
         }
         let inclusion = Inclusion {

@@ -48,25 +48,28 @@ impl Anchoring {
         }
     }
 
-    /// Records how far the chain is final.
-    pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<()> {
-        let Some(height) = self.chain.final_height(heads, self.policy.depth) else { return Ok(()) };
+    /// Records how far the chain is final, and answers how far that is on record. Nothing above it may count as final: a
+    /// node from before would be believed later.
+    pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<Option<u64>> {
+        let known = self.ledger.finality(self.target).await?.map(|block| block.number);
+        let Some(height) =
+            self.chain.final_height(heads, self.policy.depth).filter(|height| known.is_none_or(|known| known < *height))
+        else {
+            return Ok(known);
+        };
         let block = match heads.finalized.filter(|block| self.policy.depth.is_none() && block.number == height) {
             // Number and hash of one answer: they belong together whoever answers next.
             Some(block) => Some(block),
             None => self.chain.block(height).await?,
         };
         // A false final block, once recorded, would make the true chain look broken ever after.
-        let Some(block) = block.filter(|block| block.number == height) else { return Ok(()) };
-        if !self.is_of(heads).await? {
-            return Ok(());
+        let Some(block) = block else { return Ok(known) };
+        if !self.is_of(heads).await? || !self.chain.vouched(&block, self.policy.depth).await? {
+            return Ok(known);
         }
-        let known = self.ledger.finality(self.target).await?;
-        if known.is_none_or(|known| known.number < block.number) && self.chain.vouched(&block, self.policy.depth).await? {
-            let block = FinalBlock { number: block.number, hash: block.hash.into() };
-            self.ledger.raise_finality(lease, self.target, &block).await?;
-        }
-        Ok(())
+        let block = FinalBlock { number: block.number, hash: block.hash.into() };
+        self.ledger.raise_finality(lease, self.target, &block).await?;
+        Ok(Some(block.number))
     }
 
     /// Whether the node that answers now is on the chain that `heads` were read from. What is decided from several

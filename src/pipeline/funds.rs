@@ -44,8 +44,7 @@ impl Anchoring {
         // Before there is a rate: can it pay one more?
         let next = cost(fees::first(self.chain.fees().await?, self.policy.ceiling).max_fee);
         let poor = balance < self.committed(signer, None).await?.saturating_add(next);
-        #[expect(clippy::cast_precision_loss, reason = "days")]
-        let low = poor || days.is_some_and(|days| days < self.policy.warn_runway as f64);
+        let low = poor || days.is_some_and(|days| days < f64::from(self.policy.warn_runway));
         let was = self.low.swap(low, Ordering::Relaxed);
         let (chain, has) = (self.chain.target().caip2(), format_ether(balance));
         match (was, low) {

@@ -3,6 +3,7 @@
 
 pub mod anchoring;
 pub mod confirm;
+pub mod continuity;
 pub mod finality;
 pub mod funds;
 pub mod publish;
@@ -51,6 +52,9 @@ pub enum StepError {
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The step did not come to its end; the database has stopped to answer, perhaps.
+    #[error("no end after {0:?}")]
+    TooLong(Duration),
     /// Something that must not be: going on could make it worse, so a person has to look. The step is tried again now
     /// and then and goes on by itself once the cause is gone.
     #[error("HALTED: {0}")]
@@ -58,6 +62,23 @@ pub enum StepError {
     /// The publisher cannot pay. Told like a halt; it goes on by itself once there are funds.
     #[error("HALTED: {0}")]
     Funds(String),
+}
+
+impl StepError {
+    /// One word for counting.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::Ledger(LedgerError::LeaseLost { .. }) => "lease_lost",
+            Self::Ledger(LedgerError::Moved { .. }) => "moved",
+            Self::Ledger(_) => "database",
+            Self::Chain(_) => "chain",
+            Self::Sign(_) => "signer",
+            Self::Halt(_) => "halt",
+            Self::Funds(_) => "funds",
+            Self::TooLong(_) => "too_long",
+        }
+    }
 }
 
 impl From<NoView> for StepError {

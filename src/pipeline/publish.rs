@@ -42,8 +42,7 @@ impl Anchoring {
                 done = Step::Worked;
                 continue;
             }
-            let batch = recheck(&self.ledger, anchor.batch).await?;
-            if (batch.root, batch.size) != (anchor.root, anchor.size) {
+            if recheck(&self.ledger, anchor.batch).await? != (anchor.root, anchor.size) {
                 return Err(LedgerError::Moved { what: "sealed batch" }.into());
             }
             self.publish_one(lease, anchor.batch, root, anchor.size).await?;

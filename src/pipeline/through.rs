@@ -49,7 +49,7 @@ impl Anchoring {
 
 /// Does `work` through the best endpoint, and through the others while it ends with an error that is the chain's. A halt
 /// that another endpoint does not confirm is held against the one that brought it about.
-async fn through<T, F: Future<Output = Result<T>>>(
+pub(super) async fn through<T, F: Future<Output = Result<T>>>(
     endpoints: &Arc<Endpoints>,
     known: Option<Known>,
     work: impl Fn(Arc<View>) -> F,

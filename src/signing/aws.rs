@@ -46,9 +46,12 @@ mod tests {
     use alloy::primitives::{Address, B256, keccak256};
 
     use super::*;
-    use crate::chain::Target;
-    use crate::chain::fees::Fees;
-    use crate::chain::signer::AnchorTx;
+    use crate::chain::deploy::{Plan, deploy};
+    use crate::chain::evm::Evm;
+    use crate::chain::fees::{self, Fees};
+    use crate::chain::signer::{AnchorTx, LocalWallet};
+    use crate::chain::{Chain, Sent, Target};
+    use crate::dev::anvil::{self, Mining, Options};
 
     fn anchor(nonce: u64) -> AnchorTx {
         AnchorTx {
@@ -78,6 +81,40 @@ mod tests {
         for nonce in 0..24 {
             signer.sign(&anchor(nonce)).await.expect("signed");
         }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a key service: tests/kms/check starts one and runs this"]
+    async fn a_kept_key_anchors_on_a_real_node() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options =
+            Options { data: &folder.path().join("anvil"), port: None, mining: Mining::Instant, binary: None, throw_away: true };
+        let anvil = anvil::start(options, &|_| ()).await.expect("a node");
+        let signer = open(&named("SCEAU_KMS_KEY"), Some("eu-west-3")).await.expect("opened");
+        let funds = serde_json::json!([signer.address(), "0xde0b6b3a7640000"]);
+        anvil.rpc("anvil_setBalance", funds).await.expect("funds");
+        // The first account of the test mnemonic deploys, and gets no rights.
+        let key = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        let wallet = LocalWallet::from_hex(&key.into()).expect("a key");
+        let plan = Plan {
+            chain_id: 31337,
+            owner: wallet.account(),
+            publisher: signer.address(),
+            first_number: 1,
+            fee_ceiling: 100_000_000_000,
+            patience: Duration::from_secs(60),
+        };
+        let registry = deploy(&anvil.url, &wallet, &plan).await.expect("deployed").address;
+        let evm = Evm::connect(&anvil.url, Target { chain_id: 31337, registry }).expect("a URL");
+        let fees = fees::first(evm.fees().await.expect("fees"), u128::MAX);
+        let signed = signer.sign(&AnchorTx { target: evm.target().clone(), fees, ..anchor(0) }).await.expect("signed");
+        assert_eq!(evm.send(&signed.raw).await.expect("sent"), Sent::Accepted);
+        while evm.inclusion(signed.hash).await.expect("asked").is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let record = evm.record(B256::repeat_byte(9)).await.expect("asked").expect("anchored");
+        assert_eq!((record.number, record.size), (1, 1002));
+        println!("batch 1 is anchored in {registry} by {}", signer.address());
     }
 
     #[tokio::test]

@@ -103,6 +103,7 @@ mod tests {
             figment::Figment::from(<figment::providers::Toml as figment::providers::Format>::string(text))
                 .extract::<Holder>()
                 .map(|holder| holder.signer)
+                .map_err(|error| error.to_string())
         };
         let aws = read(r#"signer = { aws_kms = { key_id = "alias/x", region = "eu-west-3" } }"#).expect("read");
         assert!(matches!(aws, config::Signer::AwsKms { region: Some(_), .. }));

@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use crate::api::traffic::TokenFailure;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
         /// What went wrong, as a stable name. Programs decide by it; titles and details are for people.
@@ -118,6 +120,10 @@ codes! {
     PoolFull = "pool_full", SERVICE_UNAVAILABLE, "The pool takes no more for the moment";
     /// The service cannot do its work for the moment. Try again after `Retry-After` seconds: repeating a submission is safe.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available for the moment";
+    /// The service was restored from a backup and is older than the chain. Nothing is accepted until its operator has decided
+    /// how to go on; reading does. Nothing of this submission was stored: try again after `Retry-After` seconds, and submit
+    /// again whatever has no receipt.
+    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The service only reads for the moment";
     /// This instance should not get requests. `checks` says what is amiss.
     NotReady = "not_ready", SERVICE_UNAVAILABLE, "The instance is not ready";
     /// The answer took too long. What was asked for may have been done; repeating a submission is safe.
@@ -129,6 +135,17 @@ impl Code {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// Why a token was not taken, where this says so.
+    #[must_use]
+    pub const fn token_failure(self) -> Option<TokenFailure> {
+        match self {
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::ScopeMissing | Self::AccountDisabled => {
+                Some(TokenFailure(self.as_str()))
+            }
+            _ => None,
+        }
     }
 
     /// The code for an answer that came from below our own handlers with nothing but a status.

@@ -63,7 +63,7 @@ async fn opened(dialect: &Dialect, auth: &str) -> Result<(AccountId, Proof)> {
 pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, headers: HeaderMap) -> Result<Response> {
     let (account, proof) = opened(&dialect, &auth).await?;
     let language = certificate::language(None, &headers);
-    let rendered = certificate::render(&dialect.api, account, &proof, Vec::new(), language).await?;
+    let rendered = certificate::render(&dialect.api, account, &proof, language).await?;
     Ok(certificate::answer(rendered, &headers))
 }
 

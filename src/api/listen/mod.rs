@@ -54,6 +54,16 @@ impl Listener {
         Ok(Self { socket, address, certificate, crowd: Crowd::default() })
     }
 
+    /// Binds an address for plain HTTP.
+    ///
+    /// # Errors
+    /// One sentence that names the address.
+    pub fn plain(address: SocketAddr) -> anyhow::Result<Self> {
+        let socket = open(address).with_context(|| format!("cannot listen on {address}"))?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, certificate: None, crowd: Crowd::default() })
+    }
+
     /// Where it listens; with port 0 in the settings, the port that was found.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

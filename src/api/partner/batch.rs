@@ -28,6 +28,17 @@ struct Sealed {
     root: Digest,
     #[serde(with = "time::serde::rfc3339")]
     sealed_at: OffsetDateTime,
+    anchored_when: u64,
+    anchors: Vec<AnchorView>,
+}
+
+/// A batch that a registry has and this service lost.
+#[derive(Serialize)]
+struct Lost {
+    number: u64,
+    state: &'static str,
+    size: u64,
+    root: Digest,
     anchors: Vec<AnchorView>,
 }
 
@@ -45,6 +56,10 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
     let number = self::number(&number).ok_or(Code::BatchUnknown)?;
     let sealed = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
         Batch::Sealed(sealed) => sealed,
+        Batch::Lost { size, root, .. } => {
+            let anchors = super::anchors(&api, number).await?;
+            return Ok(Json(Lost { number, state: "lost", size, root: root.into(), anchors }).into_response());
+        }
         Batch::Unsealed { closed_at, .. } => {
             return Ok(Json(Unsealed { number, state: if closed_at.is_some() { "closed" } else { "open" } }).into_response());
         }
@@ -57,6 +72,7 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
         size: sealed.size,
         root: sealed.root.into(),
         sealed_at: sealed.sealed_at,
+        anchored_when: api.ledger.anchors_needed(number).await?,
         anchors,
     };
     Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())

@@ -33,6 +33,6 @@ pub async fn certificate(
     let wish = wish.map(|lang| lang.parse()).transpose().map_err(|_| refused())?;
     let proof = super::proof::find(&api, &caller, &digest).await?;
     let language = certificate::language(wish, &headers);
-    let rendered = certificate::render(&api, caller.account, &proof, Vec::new(), language).await?;
+    let rendered = certificate::render(&api, caller.account, &proof, language).await?;
     Ok(certificate::answer(rendered, &headers))
 }

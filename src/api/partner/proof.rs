@@ -12,11 +12,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::validation::Progress;
 use super::{AnchorView, Links};
-use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
-use crate::api::etag;
-use crate::api::receipt;
+use crate::api::{State, etag, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
 use crate::ledger::validations::{State as Standing, Validation};
@@ -136,7 +134,7 @@ impl Wish {
 }
 
 /// `GET /v1/proofs/{digest}/receipt`: the receipt in its canonical bytes, as soon as the root is in a block. With
-/// `?final=true` not before a block is final.
+/// `?final=true` not before the proof is final.
 ///
 /// # Errors
 /// [`Code::ReceiptNotReady`], [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
@@ -162,11 +160,14 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
 /// [`Code::ReceiptNotReady`].
 pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &HeaderMap) -> Result<Response> {
     // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
-    let enough = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
-    let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
+    let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| {
+        let anchors = &assembled.receipt.anchors;
+        let finals = anchors.iter().filter(|anchor| anchor.evidence.is_some()).count() as u64;
+        if wish.only_final { finals >= assembled.needed } else { !anchors.is_empty() }
+    });
     let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let (tag, same) = etag(&assembled.bytes, &headers);
+    let (tag, same) = etag(&assembled.bytes, headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());

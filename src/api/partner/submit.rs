@@ -59,7 +59,7 @@ struct Acknowledged {
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
     caller.subscribed(api.ports.clock.now())?;
     let items = read(&body)?;
-    // What waits for validators costs nothing until it is accepted.
+    // What waits for validators costs nothing, nor does what they decide.
     let direct = items.iter().filter(|item| !item.validation).map(|item| item.digest);
     let quota = Quota::ask(&api, &caller, direct).await?;
     let asked = in_time(&api, ask(&api, caller.account, &items)).await?;
@@ -135,6 +135,10 @@ async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usi
         .filter(|(_, item)| item.validation)
         .map(|(at, item)| (at, Request { digest: item.digest, detail: item.detail.clone(), again: item.again }))
         .unzip();
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    api.intake.admits()?;
     let asked = api.ledger.await_validation(account, &requests, &api.ports).await?;
     let outcomes = asked.into_iter().map(|asked| match asked {
         Asked::Waiting(waiting) => Outcome::Waiting(waiting),

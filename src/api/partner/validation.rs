@@ -201,6 +201,7 @@ pub async fn decide(api: State, caller: Caller, Path(id): Path<String>, body: Js
         Verb::Approve => Choice::Approved,
         Verb::Refuse => Choice::Refused,
     };
+    api.intake.admits()?;
     let decided = api.ledger.decide(id, caller.account, choice, &word.comment, api.ports.entropy.as_ref()).await?;
     match decided {
         Decided::Stands(validation) => Ok(Json(View::of(&api, *validation))),

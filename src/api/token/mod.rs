@@ -19,6 +19,7 @@ pub use self::jwt::{Claims, Refused, Tokens};
 pub use self::scope::{Scope, Scopes};
 use super::error::{Code, Problem, RequestId};
 use super::limit::Meter;
+use super::traffic::TokenFailure;
 use super::{State, body, peer};
 use crate::ledger::accounts::Credential;
 
@@ -48,15 +49,19 @@ pub enum GrantError {
 /// Why no token was given.
 #[derive(Debug)]
 pub enum Failure {
-    /// What the client has to change.
-    Grant(GrantError, &'static str),
+    /// What the client has to change; the last is for whoever counts, who may know more than the client.
+    Grant(GrantError, &'static str, TokenFailure),
     /// What it cannot change.
     Problem(Problem),
 }
 
 impl GrantError {
     fn because(self, description: &'static str) -> Failure {
-        Failure::Grant(self, description)
+        self.counted(description, self.as_str())
+    }
+
+    fn counted(self, description: &'static str, reason: &'static str) -> Failure {
+        Failure::Grant(self, description, TokenFailure(reason))
     }
 
     const fn as_str(self) -> &'static str {
@@ -78,9 +83,9 @@ impl From<Problem> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (error, description) = match self {
+        let (error, description, failure) = match self {
             Self::Problem(problem) => return problem.into_response(),
-            Self::Grant(error, description) => (error, description),
+            Self::Grant(error, description, failure) => (error, description, failure),
         };
         let status = if error == GrantError::InvalidClient { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let mut response = (status, Json(json!({ "error": error.as_str(), "error_description": description }))).into_response();
@@ -88,6 +93,7 @@ impl IntoResponse for Failure {
             // RFC 9110 §15.5.2 wants it with every 401, RFC 6749 where the client came with Authorization.
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sceau\", charset=\"UTF-8\""));
         }
+        response.extensions_mut().insert(failure);
         RequestId::printed(never_stored(response))
     }
 }
@@ -120,9 +126,18 @@ async fn proven(api: &State, request: Request) -> Result<Client, Failure> {
     let known =
         if client.could_be_ours() { api.ledger.credential(&client.client_id).await.map_err(Problem::from)? } else { None };
     let proven = api.pepper.matches(client.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
+    let reason = match &known {
+        None => "unknown_key",
+        Some(_) if !proven => "wrong_secret",
+        Some(credential) if !credential.active => "disabled",
+        Some(_) => "address_refused",
+    };
     match known.filter(|credential| proven && credential.active && credential.lets_in(address)) {
         Some(credential) => Ok(Client { key: client.client_id, credential, form }),
-        None => Err(GrantError::InvalidClient.because("unknown key, wrong secret, disabled, or an address that is not allowed")),
+        None => {
+            let description = "unknown key, wrong secret, disabled, or an address that is not allowed";
+            Err(GrantError::InvalidClient.counted(description, reason))
+        }
     }
 }
 

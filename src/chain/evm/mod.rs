@@ -3,6 +3,7 @@
 //! No cache, no nonce bookkeeping, no retries, no filled-in fields: the caller owns nonces and fees and decides when to
 //! ask again. Nothing a node says is taken further than it can be checked here; what counts in the end is evidence.
 
+pub mod archive;
 mod roles;
 mod rpc;
 mod sent;

@@ -106,10 +106,17 @@ pub struct Batch {
     /// One for each target chain.
     #[serde(default)]
     pub anchors: Vec<Anchor>,
+    /// How many of them it needs to count as anchored, or final.
+    #[serde(default = "one")]
+    pub anchored_when: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl Batch {
-    /// How far every proof of this batch is: as far as its furthest anchor.
+    /// How far every proof of this batch is: as far as so many of its anchors are as it needs.
     #[must_use]
     pub fn status(&self) -> Status {
         if self.state != "sealed" {
@@ -120,14 +127,16 @@ impl Batch {
             "included" => Status::Anchored,
             _ => Status::Sealed,
         };
-        self.anchors.iter().map(of_anchor).max().unwrap_or(Status::Sealed)
+        let mut far: Vec<Status> = self.anchors.iter().map(of_anchor).collect();
+        far.sort_unstable_by(|a, b| b.cmp(a));
+        far.get(self.anchored_when.saturating_sub(1)).copied().unwrap_or(Status::Sealed)
     }
 }
 
 /// A batch on one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Anchor {
-    /// How far it is there: `planned`, `sent`, `included` or `final`.
+    /// How far it is there: `planned`, `sent`, `included`, `final` or `withdrawn`.
     pub state: String,
 }
 
@@ -191,17 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_as_far_as_its_furthest_anchor() {
-        let status = |state: &str, anchors: &[&str]| {
+    fn a_batch_is_as_far_as_so_many_anchors_as_it_needs() {
+        let of = |anchored_when: usize, state: &str, anchors: &[&str]| {
             let anchors = anchors.iter().map(|state| Anchor { state: (*state).into() }).collect();
-            Batch { number: 1, state: state.into(), anchors }.status()
+            Batch { number: 1, state: state.into(), anchors, anchored_when }.status()
         };
+        let status = |state: &str, anchors: &[&str]| of(1, state, anchors);
         assert_eq!(status("open", &[]), Status::Pending);
         assert_eq!(status("closed", &[]), Status::Pending);
         assert_eq!(status("sealed", &[]), Status::Sealed);
         assert_eq!(status("sealed", &["planned", "sent"]), Status::Sealed);
         assert_eq!(status("sealed", &["sent", "included"]), Status::Anchored);
         assert_eq!(status("sealed", &["final", "included"]), Status::Final);
+        assert_eq!(of(2, "sealed", &["final", "withdrawn", "sent"]), Status::Sealed);
+        assert_eq!(of(2, "sealed", &["sent", "final", "included"]), Status::Anchored);
+        assert_eq!(of(2, "sealed", &["final", "sent", "final"]), Status::Final);
+        assert_eq!(of(3, "sealed", &["final", "final"]), Status::Sealed);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod account;
 pub mod audit;
 pub mod contract;
+pub mod recover;
 pub mod server;
+pub mod target;
 mod validator;
 
 mod access;

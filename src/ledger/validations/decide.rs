@@ -63,7 +63,7 @@ impl Ledger {
         statement.check().map_err(|error| LedgerError::Damaged(format!("a statement cannot be made: {error}")))?;
         let (text, digest) = (statement.to_string(), statement.digest());
         let salt = decision::salt(&digest);
-        let outcome = patiently(|| async {
+        let outcome = patiently(self, || async {
             let outcome = sqlx::query_scalar!(
                 r#"select decide($1, $2, $3, $4, $5, $6, $7, $8) as "outcome!""#,
                 id,

@@ -79,10 +79,10 @@ impl Ledger {
         let ids = ids(ports, items.len());
         let mut salts = vec![0; items.len() * Salt::LEN];
         ports.entropy.fill(&mut salts);
-        patiently(|| self.ask(account, items, &ids, &salts)).await
+        patiently(self, || self.ask_once(account, items, &ids, &salts)).await
     }
 
-    async fn ask(&self, account: AccountId, items: &[Request], ids: &[Uuid], salts: &[u8]) -> Result<Vec<Asked>> {
+    async fn ask_once(&self, account: AccountId, items: &[Request], ids: &[Uuid], salts: &[u8]) -> Result<Vec<Asked>> {
         let salts: Vec<&[u8]> = salts.chunks_exact(Salt::LEN).collect();
         let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
         let again: Vec<bool> = items.iter().map(|item| item.again).collect();

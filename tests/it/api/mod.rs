@@ -9,6 +9,6 @@ mod identity;
 pub mod kit;
 mod listener;
 mod proofs;
-mod receipt;
+pub mod receipt;
 mod status;
 mod token;

@@ -69,6 +69,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "number=4",
     ),
     ("insert into batches (number, state, opened_at, closed_at) values (6, 'closed', now(), now())", "batches", "number=6"),
+    ("update batches set anchors_needed = 2 where number = 2", "batches", "number=2"),
+    ("update batches set anchored = not anchored where number = 2", "batches", "number=2"),
+    ("update batches set anchored = true where number = 5", "batches", "number=5"),
+    ("update anchor_policy set needed = 2", "batches", "number=1"),
+    ("delete from anchor_policy", "batches", "number=1"),
     // Tiles.
     (
         "update tiles set hashes = set_byte(hashes, 70, get_byte(hashes, 70) # 64) where batch = 1 and level = 0 and index = 1",
@@ -109,6 +114,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update lanes set next_nonce = next_nonce + 1", "lanes", "id=1"),
     ("update lanes set next_nonce = next_nonce - 1", "lanes", "id=1"),
     ("update lanes set signer = set_byte(signer, 0, get_byte(signer, 0) # 1)", "attempts", "tx_hash=0x"),
+    ("update targets set retired_at = now(), retired_after = 3", "anchors", "batch=4 target_id=1"),
     // Anchors.
     ("update anchors set state = 'included', evidence = null where batch = 1", "anchors", "batch=1 target_id=1"),
     (
@@ -153,6 +159,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "batch=2 target_id=1",
     ),
     ("delete from anchors where batch = 2", "anchors", "batch=2 target_id=1"),
+    (
+        "update anchors set state = 'withdrawn', tx_hash = null, tx_index = null, block_number = null, block_hash = null, block_time = null where batch = 4",
+        "anchors",
+        "batch=4 target_id=1",
+    ),
     ("insert into anchors (batch, target_id, state) values (5, 1, 'planned')", "anchors", "batch=5 target_id=1"),
     // History and attempts.
     ("delete from anchor_history where batch = 2 and state = 'final'", "anchor_history", "batch=2 target_id=1"),
@@ -188,8 +199,19 @@ async fn audit(kit: &Kit) -> Report {
     audit::run(&kit.ledger, &[witness], |_| ()).await.expect("a report")
 }
 
-const TABLES: [&str; 10] =
-    ["accounts", "batches", "proofs", "tiles", "targets", "lanes", "anchors", "anchor_history", "attempts", "doubled_digests"];
+const TABLES: [&str; 11] = [
+    "anchor_policy",
+    "accounts",
+    "batches",
+    "proofs",
+    "tiles",
+    "targets",
+    "lanes",
+    "anchors",
+    "anchor_history",
+    "attempts",
+    "doubled_digests",
+];
 
 /// Runs statements that no constraint between tables holds back.
 async fn change(kit: &Kit, statements: &[String]) -> u64 {

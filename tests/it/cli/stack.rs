@@ -157,3 +157,46 @@ async fn a_registry_is_deployed_and_described() {
     with_chain("31337").ends(1).briefly();
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_are_listed_required_retired_and_resumed() {
+    let database = database().await;
+    let place = Place::new().with("SCEAU_DATABASE_URL", &database.url);
+    assert_eq!(place.run(&["target", "list"]).ends(0).stdout, "anchored when 1 target has it, from batch 1 on\n");
+    place.run(&["target", "require", "2"]).ends(1).briefly().says(&["2 targets", "0 would be left"]);
+    place.run(&["target", "require", "0"]).ends(2);
+    // What the settings name counts although it was never used.
+    let target =
+        |byte: &str| format!("{{rpc_url=\"http://x\", chain_id=1, registry=\"0x{}\", signer={{env=\"X\"}}}}", byte.repeat(20));
+    let two = format!("[{}, {}]", target("ab"), target("cd"));
+    let configured = Place::new().with("SCEAU_DATABASE_URL", &database.url).with("SCEAU_TARGETS", &two);
+    configured.run(&["target", "require", "3"]).ends(1).briefly().says(&["3 targets", "2 would be left"]);
+    let run = configured.run(&["target", "require", "2"]);
+    assert_eq!(run.ends(0).stdout, "anchored when 2 targets have it, from batch 1 on\n");
+
+    for byte in ["ab", "cd"] {
+        let insert = format!(
+            "insert into targets (chain_id, registry, first_number, code_hash) values (1, decode(repeat('{byte}', 20), 'hex'), 1, decode(repeat('00', 32), 'hex'))"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&database.pool).await.expect("a target");
+    }
+    let name = format!("eip155:1:0x{}", "ab".repeat(20));
+    place.run(&["target", "retire", &name]).ends(1).briefly().says(&["2 targets", "1 would be left", "sceau target require"]);
+    place.run(&["target", "retire", "nonsense"]).ends(2).says(&["eip155:CHAIN:0xREGISTRY"]);
+    place.run(&["target", "retire", &format!("eip155:2:0x{}", "ab".repeat(20))]).ends(1).briefly().says(&["never used here"]);
+    place.run(&["target", "require", "1"]).ends(0);
+    assert_eq!(place.run(&["target", "retire", &name]).ends(0).stdout, "retired; 0 anchors withdrawn, 0 under way\n");
+    place.run(&["target", "retire", &name]).ends(1).briefly().says(&["retired already"]);
+    let listed = &place.run(&["target", "list", "--json"]).ends(0).json()[0];
+    assert_eq!((&listed["anchored_when"], &listed["targets"][0]["target"]), (&json!(1), &json!(name)));
+    assert!(listed["targets"][0]["retired_at"].is_string() && listed["targets"][1]["retired_at"].is_null(), "{listed}");
+    assert!(
+        place
+            .run(&["target", "list"])
+            .ends(0)
+            .stdout
+            .contains(&format!("{name}  from batch 1, 0 anchors under way or planned, retired 2"))
+    );
+    assert_eq!(place.run(&["target", "resume", &name]).ends(0).stdout, "resumed; 0 anchors to make\n");
+    place.run(&["target", "resume", &name]).ends(1).briefly().says(&["not retired"]);
+}

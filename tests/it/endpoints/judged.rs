@@ -224,3 +224,30 @@ async fn transactions_go_to_every_endpoint() {
         assert!(heard, "endpoint {number} was told");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_endpoints_come_from_the_settings() {
+    use figment::providers::{Format, Toml};
+    let mut bench = Bench::new(2).await;
+    let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!(
+        "rpc_urls = [\"http://{}\", {:?}, {:?}]\nquorum = 2\nmax_lag = 3\ntimeout = 2\nchain_id = 31337\nregistry = \"{}\"\n\
+         signer = {{ env = \"KEY\" }}\n",
+        dead.local_addr().unwrap(),
+        bench.proxies[0].url,
+        bench.proxies[1].url,
+        bench.target.registry
+    );
+    drop(dead);
+    let target: sceau::config::Target = figment::Figment::from(Toml::string(&text)).extract().unwrap();
+    let entropy: std::sync::Arc<dyn sceau::ports::Entropy> = std::sync::Arc::new(sceau::ports::SystemEntropy);
+    let way = sceau::app::Way::of(&target, &entropy).unwrap();
+    assert_eq!(*way.chain().await.unwrap().target(), bench.target);
+    let sceau::app::Way::Several(endpoints) = way else { panic!("several endpoints") };
+    let (ledger, wallet) = (bench.ledger.clone(), std::sync::Arc::clone(&bench.wallet));
+    let anchoring = Anchoring::connect_several(ledger, endpoints, wallet, bench.policy, uuid::Uuid::from_u128(99)).await.unwrap();
+    one_more(&mut bench, &anchoring).await;
+    let told = asides(&bench).await;
+    assert!(matches!(&told[..], [(1, why)] if why.contains("unreachable")), "{told:?}");
+    bench.audit().await.unwrap();
+}

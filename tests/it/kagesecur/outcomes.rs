@@ -1,6 +1,7 @@
 //! Every documented outcome, through the client in Python, byte for byte.
 
 use sceau::ledger::accounts::Role;
+use sceau::ports::Clock;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -139,7 +140,7 @@ async fn an_expired_subscription_stops_registering_and_nothing_else() {
     kage.run(&speaker, &["login"]).await.json();
     let file = kage.file("avant", "avant");
     kage.run(&speaker, &["write", "localhost", &file]).await.json();
-    let until = time::OffsetDateTime::now_utc() + time::Duration::minutes(5);
+    let until = kage.service.clock.now() + time::Duration::minutes(5);
     kage.service.ledger.set_subscription("abonnée", Some(until)).await.unwrap();
     assert_eq!(kage.run(&speaker, &["login"]).await.json()["resultat"], "Connecté");
     kage.service.clock.advance(300);
@@ -173,7 +174,7 @@ async fn auth_opens_the_receipt_until_it_expires() {
     let auth = answer["auth"].as_str().expect("a string, not a number").to_owned();
     assert!(auth.len() == 52 && auth.bytes().all(|byte| byte.is_ascii_digit()), "{auth}");
     let made: i64 = auth[..13].parse().unwrap();
-    assert!((0..3_600_000).contains(&(time::OffsetDateTime::now_utc().unix_timestamp() * 1000 + 999 - made)), "{auth}");
+    assert!((0..3_600_000).contains(&(kage.service.clock.now().unix_timestamp() * 1000 + 999 - made)), "{auth}");
     // Verified again within the hour, it is the same, and one row.
     assert!(kage.count("certificate_links").await <= 2);
     let get = async |auth: &str| kage.client.get(format!("{}/recu/{auth}", kage.url)).send().await.unwrap();

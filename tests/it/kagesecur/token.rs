@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::StatusCode;
 use sceau::ledger::accounts::Role;
+use sceau::ports::Clock;
 use serde_json::{Value, json};
 
 use super::kit::{kage, sha256, with};
@@ -118,7 +119,7 @@ async fn an_address_that_fails_too_often_has_to_wait() {
     let speaker = kage.speaker("alice", Role::Client).await;
     let wrong = json!({ "empreinte": sha256("x"), "hashJwt": sha256("x") });
     // From the beginning of a minute, so that the count does not begin anew in between.
-    kage.service.clock.advance(60 - i64::from(time::OffsetDateTime::now_utc().second()));
+    kage.service.clock.advance(60 - i64::from(kage.service.clock.now().second()));
     kage.ask("/connexionKS", "noJwt", &speaker.named()).await;
     for _ in 0..3 {
         assert_eq!(kage.ask("/connexionKS", "noJwt", &wrong).await["resultat"], "Inconnu");

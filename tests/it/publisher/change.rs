@@ -56,6 +56,9 @@ async fn a_planned_change_leaves_no_hole() {
     let accepted = &accepted.ends(0).json()[0];
     assert_eq!((accepted["publisher"].as_str(), accepted["final"].as_bool()), (Some(&*next.to_lowercase()), Some(true)));
 
+    let calls: i64 = sqlx::query_scalar("select count(*) from calls").fetch_one(&kit.database.pool).await.unwrap();
+    assert_eq!(calls, 1, "the new key's nonces are the database's from its first transaction on");
+
     until_final(&kit, third).await;
     let by = async |batch: u64| {
         let sql = "select encode(l.signer, 'hex') from anchors a join lanes l on l.id = a.lane_id where a.batch = $1";

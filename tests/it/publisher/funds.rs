@@ -41,7 +41,7 @@ async fn nothing_is_signed_that_cannot_be_paid() {
     watched.step().await.expect_err("halted");
     halted(kit.settle().await, "cannot pay for batch 1");
     assert_eq!((signed(&kit).await, kit.state(first).await), (0, AnchorState::Planned));
-    let halts = kit.ledger.service_status().await.unwrap().halts;
+    let halts = kit.ledger.service_status(|_| None).await.unwrap().halts;
     assert!(halts[0].why.contains("Send it funds"), "{halts:?}");
 
     // Enough for the first; the second waits until that is mined, though each could be paid alone.
@@ -60,7 +60,7 @@ async fn nothing_is_signed_that_cannot_be_paid() {
     }
     assert_eq!(kit.state(second).await, AnchorState::Final);
     watched.step().await.expect("no halt any more");
-    assert!(kit.ledger.service_status().await.unwrap().halts.is_empty(), "it is cleared by itself");
+    assert!(kit.ledger.service_status(|_| None).await.unwrap().halts.is_empty(), "it is cleared by itself");
     clean(&kit).await;
 }
 

@@ -26,6 +26,8 @@ use crate::model::{Crash, Fate, Model, Moods, Peer, Rng, World};
 
 /// Blocks below the head that are not final: the deepest reorg.
 pub(super) const LAG: u64 = 8;
+/// The same in every fourth history.
+const DEEP: u64 = 64;
 
 /// What is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,7 @@ pub struct History<'a> {
     pub key: Option<Arc<LocalWallet>>,
     pub(super) submitted: u64,
     pub(super) acknowledged: HashMap<Digest, u64>,
+    pub(super) lag: u64,
     pub(super) told: Vec<String>,
     /// Whether nothing bad happens any more.
     pub(super) quiet: bool,
@@ -88,7 +91,8 @@ impl<'a> History<'a> {
     pub async fn new(site: &'a Site, seed: u64, control: Control) -> Self {
         site.clear().await;
         let mut rng = Rng::new(seed);
-        let model = Arc::new(Model::new(site.wallet.account(), LAG, Rng::new(rng.next())));
+        let lag = if seed % 4 == 3 { DEEP } else { LAG };
+        let model = Arc::new(Model::new(site.wallet.account(), lag, Rng::new(rng.next())));
         if control == Control::HeightOnly {
             model.echo_orphans();
         }
@@ -116,6 +120,7 @@ impl<'a> History<'a> {
             key: None,
             submitted: 0,
             acknowledged: HashMap::new(),
+            lag,
             told: Vec::new(),
             quiet: false,
             _lanes: lanes,
@@ -168,7 +173,7 @@ impl<'a> History<'a> {
                 (0..count).for_each(|_| self.model.world(World::mine));
             }
             80..86 => {
-                let depth = 1 + self.rng.below(LAG);
+                let depth = 1 + self.rng.below(self.lag);
                 let fate = [Fate::Later, Fate::Pooled, Fate::Dropped][self.rng.below(3) as usize];
                 self.tell(format!("reorg {depth} {fate:?}"));
                 self.model.reorg(depth, fate);
@@ -187,7 +192,12 @@ impl<'a> History<'a> {
                 self.tell(format!("broke: {broke}"));
                 self.model.world(|world| world.broke = broke);
             }
-            93..96 => {
+            93..94 => {
+                let hours = if self.rng.chance(50) { 1 } else { -1 };
+                self.tell(format!("the clock jumps: {hours} h"));
+                self.jump(hours).await;
+            }
+            94..96 => {
                 let [lost, answer_lost, hang, moves] =
                     if self.rng.chance(30) { [0; 4] } else { [8, 8, 2, 6].map(|most| self.rng.below(most + 1)) };
                 self.tell(format!("moods: lost {lost}, answer lost {answer_lost}, hang {hang}, moves {moves}"));
@@ -251,7 +261,7 @@ impl<'a> History<'a> {
         let chains = self.peers.iter().map(|peer| Arc::<Peer>::clone(peer) as Arc<dyn Chain>).collect();
         let (timeout, first_pause) = (Duration::from_millis(40), Duration::from_millis(1));
         let quorum = if self.control == Control::NoQuorum { 1 } else { 2 };
-        let rules = Rules { quorum, max_lag: 2 * LAG, timeout, first_pause };
+        let rules = Rules { quorum, max_lag: 2 * self.lag, timeout, first_pause };
         let endpoints = Arc::new(Endpoints::new(chains, rules, Arc::new(SystemEntropy)));
         Anchoring::connect_several(ledger, endpoints, signer, policy, holder).await
     }
@@ -303,6 +313,17 @@ impl<'a> History<'a> {
     async fn crash(&mut self, which: usize) -> Result<(), String> {
         let crash = Crash { after: self.rng.below(25), effect: self.rng.chance(50) };
         self.live(which, false, Some(crash)).await
+    }
+
+    /// The database's clock is the only one the pipeline reads: that it jumps is the same as that everything stored jumps
+    /// the other way.
+    async fn jump(&self, hours: i32) {
+        for statement in [
+            "update leases set expires_at = expires_at - make_interval(hours => $1)",
+            "update attempts set signed_at = signed_at - make_interval(hours => $1), sent_at = sent_at - make_interval(hours => $1)",
+        ] {
+            sqlx::query(statement).bind(hours).execute(&self.site.database.pool).await.expect(statement);
+        }
     }
 
     async fn run(&self, statement: &'static str) {

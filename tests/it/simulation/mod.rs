@@ -1,12 +1,13 @@
 //! Random histories on a real Postgres and the model chain: whatever happens on the way, once it is quiet every
 //! acknowledged digest is in one batch and every batch is anchored once, and no status ever claimed what was not so.
 //!
-//! `SCEAU_SEEDS=2000` runs more histories, `SCEAU_SEED=17` one, with its story told.
+//! `SCEAU_SEEDS=2000` runs more histories (for `SCEAU_PATIENCE` seconds at most, where that is given), `SCEAU_SEED=17` one,
+//! with its story told.
 
 mod endpoint;
 mod history;
 mod judge;
-mod site;
+pub mod site;
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,8 @@ async fn many(quick: u64, patience: Duration, several: bool) {
     }
     let (seeds, begun) = (variable("SCEAU_SEEDS").unwrap_or(quick), Instant::now());
     // A busy machine runs fewer, never none.
-    let patience = if variable("SCEAU_SEEDS").is_some() { Duration::MAX } else { patience };
+    let asked = variable("SCEAU_SEEDS").map(|_| Duration::MAX);
+    let patience = variable("SCEAU_PATIENCE").map(Duration::from_secs).or(asked).unwrap_or(patience);
     let work = move |worker: u64| {
         let mut done = 0;
         let play = async {

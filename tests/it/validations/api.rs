@@ -1,10 +1,12 @@
 //! The routes.
 
 use sceau::ledger::accounts::Role;
+use sceau_verifier::{receipt, verify};
 use serde_json::{Value, json};
 
 use super::office;
-use crate::api::kit::{digest, problem, service};
+use crate::api::kit::{digest, problem, service, start};
+use crate::api::receipt::{REGISTRY, finish, include, target};
 
 #[tokio::test]
 async fn items_wait_by_themselves_or_with_their_submission() {
@@ -47,6 +49,29 @@ async fn items_wait_by_themselves_or_with_their_submission() {
     assert_eq!(problem(bad, 422, "proofs_invalid").await["errors"][0]["code"], "item_invalid");
     let bad = service.post("/v1/proofs", &office.token, &json!({ "proofs": [item(8)], "validation": "yes" })).await;
     problem(bad, 422, "body_invalid").await;
+}
+
+#[tokio::test]
+async fn while_nothing_is_accepted_nothing_waits_and_nothing_is_decided() {
+    let (tell, closed) = tokio::sync::watch::channel(None);
+    let service = start(false, |state| state.intake = state.intake.clone().closed_while(closed)).await;
+    let office = office(&service, 1, &["notary"]).await;
+    let wish = |number: u64| json!({ "proofs": [{ "digest": digest(number) }], "validation": true });
+    let id = service.propose(&office.token, &wish(1)).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
+
+    tell.send_replace(Some("restored from a backup".into()));
+    problem(service.post("/v1/proofs", &office.token, &wish(2)).await, 503, "read_only").await;
+    let decide = async || {
+        let (path, word) = (format!("/v1/validations/{id}"), json!({ "decision": "approve" }));
+        service.post(&path, &office.validators[0].1, &word).await
+    };
+    problem(decide().await, 503, "read_only").await;
+    assert_eq!(service.stored().await, 0);
+    problem(service.get(&format!("/v1/proofs/{}", digest(2)), &office.token).await, 404, "proof_unknown").await;
+
+    tell.send_replace(None);
+    assert_eq!(decide().await.status(), 200);
+    assert_eq!(service.stored().await, 2, "the document and the decision");
 }
 
 #[tokio::test]
@@ -216,4 +241,34 @@ async fn bad_words_are_refused_and_pages_follow_one_another() {
     let mut expected: Vec<Value> = (1..5).map(|number| json!(digest(number))).collect();
     expected.sort_by_key(ToString::to_string);
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_receipt_has_all_decisions_once_each_is_as_far_as_the_document() {
+    let service = service().await;
+    let office = office(&service, 2, &["one", "two"]).await;
+    let target = target(&service, 31_337, REGISTRY).await;
+    let body = json!({ "proofs": [{ "digest": digest(1) }], "validation": true });
+    let id = service.propose(&office.token, &body).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
+    let mut batches = Vec::new();
+    for (_, token) in &office.validators {
+        assert_eq!(service.decide(token, &id, "approve").await.status().as_u16(), 200);
+        batches.push(service.seal().await);
+    }
+    let path = format!("/v1/proofs/{}/receipt", digest(1));
+    let receipt = async || {
+        let answer = service.get(&path, &office.token).await;
+        let forever = answer.headers()["cache-control"].to_str().unwrap().contains("immutable");
+        let receipt = receipt::parse(&answer.bytes().await.unwrap()).unwrap();
+        assert!(verify::check_structure(&receipt).is_ok());
+        (receipt.decisions.len(), receipt.anchors[0].evidence.is_some(), forever)
+    };
+    let later = include(&service, target, batches[1], 31_337, REGISTRY).await;
+    assert_eq!(receipt().await, (0, false, false), "the first approval is in no block");
+    let earlier = include(&service, target, batches[0], 31_337, REGISTRY).await;
+    assert_eq!(receipt().await, (2, false, false));
+    finish(&service, target, batches[1], &later).await;
+    assert_eq!(receipt().await, (0, true, false), "the first approval is not final");
+    finish(&service, target, batches[0], &earlier).await;
+    assert_eq!(receipt().await, (2, true, true));
 }

@@ -148,7 +148,7 @@ async fn approved_documents_become_final_with_their_decisions_and_refused_ones_d
         pins
     };
     let block = hash(&serde_json::from_slice(&bytes).unwrap());
-    let (status, answer) = verdict(&statement, &of_refusal, &pins(&[block.clone()]));
+    let (status, answer) = verdict(&statement, &of_refusal, &pins(std::slice::from_ref(&block)));
     assert_eq!((status, &answer["sealed_as_decision"]), (0, &json!(true)), "the refusal has its own proof");
 
     // The second approves: now it is in the pool, and all the way to final.

@@ -86,6 +86,9 @@ async fn accept(dialect: &Dialect, mut jobs: Vec<Job>) -> Result<Vec<(usize, Out
 /// is safe.
 async fn wait(dialect: &Dialect, jobs: Vec<Job>) -> Result<Vec<(usize, Outcome)>> {
     let mut settled = Vec::with_capacity(jobs.len());
+    if !jobs.is_empty() {
+        dialect.api.intake.admits()?;
+    }
     for (account, of_account) in by_account(&jobs) {
         let requests: Vec<Request> =
             of_account.iter().map(|(_, one)| Request { digest: one.digest, detail: one.detail.clone(), again: false }).collect();

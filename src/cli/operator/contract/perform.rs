@@ -57,7 +57,7 @@ pub(super) async fn perform(site: &Site, act: &Act, signer: &dyn Signer, sending
         finish_earlier(site, from, sending).await?;
     }
     act.check(&evm.roles().await?, from, registry).map_err(anyhow::Error::msg)?;
-    let (lane, nonce) = nonce(site, from).await?;
+    let (lane, nonce) = nonce(site, act, from, sending.dry_run).await?;
     let ceiling = u128::from(sending.max_fee_gwei.unwrap_or(site.max_fee_gwei)) * 1_000_000_000;
     let draft = administer::draft(evm, act, from, nonce, ceiling).await.map_err(|error| told(error, from))?;
     if sending.dry_run {
@@ -102,11 +102,17 @@ pub(super) async fn perform(site: &Site, act: &Act, signer: &dyn Signer, sending
 }
 
 /// The nonce to use. Where the database hands out the nonces of this key, it is taken from there, or the service would
-/// find a transaction that is not its own.
-async fn nonce(site: &Site, from: Address) -> anyhow::Result<(Option<LaneId>, u64)> {
+/// find a transaction that is not its own. A key that takes over gets its nonces from there from now on: whatever node the
+/// service asks first, it does not begin below.
+async fn nonce(site: &Site, act: &Act, from: Address, dry_run: bool) -> anyhow::Result<(Option<LaneId>, u64)> {
     let mined = site.evm.nonce(from).await?;
     let Some(ledger) = &site.ledger else { return Ok((None, mined)) };
-    match ledger.known_lane(site.evm.target().chain_id, &from.into()).await.map_err(explained)? {
+    let chain_id = site.evm.target().chain_id;
+    let known = match act {
+        Act::AcceptPublisher if !dry_run => Some(ledger.lane(chain_id, &from.into(), mined).await.map_err(explained)?),
+        _ => ledger.known_lane(chain_id, &from.into()).await.map_err(explained)?,
+    };
+    match known {
         None => Ok((None, mined)),
         Some((_, next)) if mined > next => Err(anyhow::anyhow!(
             "{from} has {mined} transactions on the chain but only {next} are known here: somebody else uses the key"

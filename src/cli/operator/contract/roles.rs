@@ -22,8 +22,8 @@ Examples:
   sceau contract set-publisher --publisher 0x7099…79C8 --keystore owner --password-file p
   sceau contract set-publisher --withdraw --keystore owner --password-file p
 
-The owner proposes; nothing changes until the new publisher accepts, with `sceau contract accept-publisher` or here with
-its own key. The whole procedure stands in docs/operations.md, Publisher.";
+The owner proposes; nothing changes until the new publisher accepts: with `sceau contract
+accept-publisher`, or here with its own key. The procedure stands in docs/operations.md.";
 
 /// Propose another publisher, with the owner's key: the first of two steps
 #[derive(Debug, Args)]
