@@ -11,11 +11,13 @@ use sceau::api::State;
 use sceau::api::caller::Standings;
 use sceau::api::limit::{Rate, Rates};
 use sceau::ledger::accounts::Role;
+use sceau::ledger::kagesecur::import::DeclaredDocument;
 use sceau::ledger::limits::{Change, Changes};
 use sceau_verifier::Digest;
 use serde_json::{Value, json};
 
 use crate::api::kit::{Service, digest, forgetful, problem, service, start};
+use crate::validations::office;
 
 const PATH: &str = "/v1/proofs/abababababababababababababababababababababababababababababababab";
 const KEEP: Changes = Changes { requests_per_second: Change::Keep, burst: Change::Keep, digests_per_day: Change::Keep };
@@ -156,6 +158,40 @@ async fn a_day_has_so_many_new_digests() {
     per_day(&service, Some("a"), Change::Default).await;
     per_day(&service, None, Change::Set(Some(1))).await;
     problem(submit(&service, &token, &[7, 8].map(digest)).await, 429, "quota_exceeded").await;
+}
+
+/// What validators decide and what an operator moves in is not of the account's doing: refused, it would be stuck.
+#[tokio::test]
+async fn decisions_and_imports_neither_meet_the_days_limit_nor_count() {
+    let service = forgetful().await;
+    let office = office(&service, 1, &["notary"]).await;
+    per_day(&service, Some("acme"), Change::Set(Some(1))).await;
+    assert_eq!(submit(&service, &office.token, &[digest(1)]).await.status(), StatusCode::CREATED);
+    problem(submit(&service, &office.token, &[digest(2)]).await, 429, "quota_exceeded").await;
+    for (number, word, stored) in [(3, "approve", 3), (4, "refuse", 4)] {
+        let wish = json!({ "proofs": [{ "digest": digest(number) }], "validation": true });
+        let (status, waiting) = service.propose(&office.token, &wish).await;
+        assert_eq!(status, 201, "what waits is no proof yet");
+        let id = waiting[0]["validation"]["id"].as_str().unwrap();
+        assert_eq!(service.decide(&office.validators[0].1, id, word).await.status(), StatusCode::OK);
+        assert_eq!(service.stored().await, stored, "{word}: the decision, and what it let in");
+    }
+    let documents: Vec<DeclaredDocument> = [5, 6]
+        .map(|number| DeclaredDocument {
+            account: office.owner.id,
+            digest: digest(number),
+            file_name: format!("{number}.pdf"),
+            declared_at: time::macros::datetime!(2020-01-02 03:04:05 UTC),
+        })
+        .into();
+    service.ledger.import_documents(&documents, &[[5; 16], [6; 16]]).await.expect("imported");
+    assert_eq!(service.stored().await, 6);
+    let used = service.ledger.used_today(office.owner.id, time::OffsetDateTime::now_utc()).await.unwrap();
+    assert_eq!(used, 1, "only what the account submitted itself");
+    // The same connections serve submissions afterwards.
+    problem(submit(&service, &office.token, &[digest(2)]).await, 429, "quota_exceeded").await;
+    per_day(&service, Some("acme"), Change::Set(Some(2))).await;
+    assert_eq!(submit(&service, &office.token, &[digest(2)]).await.status(), StatusCode::CREATED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ use sceau::ports::{Clock, SystemEntropy};
 use serde_json::{Value, json};
 
 use crate::api::kit::{Account, LIFE, PUBLIC_URL, Service, TOKEN_KEY, digest, forgetful, problem};
+use crate::validations::office;
 
 const PAGES: &str = include_str!("../../../../docs/api.md");
 
@@ -31,7 +32,8 @@ struct Sample {
     foreign: Option<(u16, &'static str)>,
 }
 
-/// A row for each route. Proof 1 is in batch 1, which is sealed and not anchored.
+/// A row for each route. Proof 1 is in batch 1, which is sealed and not anchored; document 2 waits for the second of two
+/// validators.
 fn sample(route: &Route) -> Sample {
     let row = |path, own| Sample { path, body: None, own, foreign: None };
     match (route.method, route.path) {
@@ -49,17 +51,17 @@ fn sample(route: &Route) -> Sample {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
         }
         ("GET", "/v1/proofs/{digest}/certificate") => {
-            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (409, "receipt_not_ready")) }
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (200, "")) }
         }
         ("GET", "/v1/validations") => row("/v1/validations", (200, "")),
         ("GET" | "POST", "/v1/validations/{id}") => Sample {
             body: (route.method == "POST").then(|| json!({ "decision": "approve" })),
             foreign: Some((404, "validation_unknown")),
-            ..row("/v1/validations/00000000-0000-0000-0000-000000000000", (404, "validation_unknown"))
+            ..row("/v1/validations/VALIDATION", (200, ""))
         },
         ("GET", "/v1/validations/{id}/decisions/{digest}/receipt") => Sample {
             foreign: Some((404, "validation_unknown")),
-            ..row("/v1/validations/00000000-0000-0000-0000-000000000000/decisions/DIGEST/receipt", (404, "validation_unknown"))
+            ..row("/v1/validations/VALIDATION/decisions/DECISION/receipt", (409, "receipt_not_ready"))
         },
         ("GET", "/check") => row("/check", (200, "")),
         ("GET", "/check/{number}") => row("/check/1", (200, "")),
@@ -144,6 +146,12 @@ async fn expect(what: &str, route: &Route, answer: Response, (status, code): (u1
 struct Table {
     service: Service,
     tokens: Tokens,
+    /// Of proof 1 and of document 2.
+    owner: Account,
+    /// Approved document 2.
+    validator: Account,
+    validation: String,
+    decision: String,
     documented: BTreeMap<String, [Option<(u16, String)>; 2]>,
     /// Which rows of the pages were tried.
     tried: std::cell::RefCell<std::collections::BTreeSet<String>>,
@@ -158,6 +166,7 @@ impl Table {
     async fn ask(&self, route: &Route, authorization: Option<&str>) -> Response {
         let sample = sample(route);
         let path = sample.path.replace("DIGEST", &digest(1).to_string());
+        let path = path.replace("VALIDATION", &self.validation).replace("DECISION", &self.decision);
         let method: Method = route.method.parse().unwrap();
         let mut request = self.service.client.request(method, format!("{}{path}", self.service.base));
         if let Some(authorization) = authorization {
@@ -184,7 +193,7 @@ impl Table {
         format!("Bearer {token}")
     }
 
-    async fn try_scope(&self, route: &Route, scope: Scope, owner: &Account) {
+    async fn try_scope(&self, route: &Route, scope: Scope) {
         let refused = async |what: &str, authorization: Option<&str>| {
             let (status, code) = self.documented(what, 0).unwrap();
             expect(what, route, self.ask(route, authorization).await, (status, &code)).await;
@@ -201,7 +210,7 @@ impl Table {
         let hs256 = {
             let header = Header { typ: Some("JWT".into()), ..Header::new(Algorithm::HS256) };
             let claims =
-                json!({ "sub": owner.id, "iat": 1_790_000_000_000_i64, "exp": 9_999_999_999_999_i64, "identifiant": "a" });
+                json!({ "sub": self.owner.id, "iat": 1_790_000_000_000_i64, "exp": 9_999_999_999_999_i64, "identifiant": "a" });
             jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&[7; 32])).unwrap()
         };
         refused("a token that is not ours, bent, or of another dialect", Some(&format!("Bearer {hs256}"))).await;
@@ -213,10 +222,9 @@ impl Table {
         if let Some(foreign) = sample(route).foreign {
             expect("another account's object", route, self.ask(route, Some(&right)).await, foreign).await;
         }
-        let own = self.token(owner, &self.credential(owner).await, word, 0);
-        if Scopes::parse(word).unwrap().within(Scopes::of_role(Role::Partner)) {
-            expect("in order", route, self.ask(route, Some(&own)).await, sample(route).own).await;
-        }
+        let own = if scope == Scope::Validate { &self.validator } else { &self.owner };
+        let own = self.token(own, &self.credential(own).await, word, 0);
+        expect("in order", route, self.ask(route, Some(&own)).await, sample(route).own).await;
         self.service.ledger.set_networks(&name, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
         refused("an address outside the list", Some(&right)).await;
         self.service.ledger.set_networks(&name, &[]).await.unwrap();
@@ -280,11 +288,17 @@ impl Table {
 async fn every_route_refuses_as_documented() {
     let service = forgetful().await;
     let crowded = service.twin(|state| state.rates = Arc::new(Rates::new(Rate { per_second: 1, burst: 1 }))).await;
-    let (owner, token) = service.partner("owner").await;
-    service.submit(&token, &[digest(1)]).await;
+    let office = office(&service, 2, &["first", "second"]).await;
+    service.submit(&office.token, &[digest(1)]).await;
     service.seal().await;
+    let wish = json!({ "proofs": [{ "digest": digest(2) }], "validation": true });
+    let validation = service.propose(&office.token, &wish).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
+    let (validator, token) = office.validators[0].clone();
+    let decided: Value = service.decide(&token, &validation, "approve").await.json().await.unwrap();
+    let decision = decided["decisions"][0]["digest"].as_str().unwrap().to_owned();
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
-    let table = Table { service, tokens, documented: refusals(), tried: Default::default() };
+    let (owner, documented) = (office.owner, refusals());
+    let table = Table { service, tokens, owner, validator, validation, decision, documented, tried: Default::default() };
     for route in routes::all() {
         match route.access {
             Access::Public => {
@@ -293,7 +307,7 @@ async fn every_route_refuses_as_documented() {
                 }
             }
             Access::Client => table.try_client(route, &crowded).await,
-            Access::Scope(scope) => table.try_scope(route, scope, &owner).await,
+            Access::Scope(scope) => table.try_scope(route, scope).await,
         }
         let other = table.service.client.request(Method::DELETE, format!("{}{}", table.service.base, sample(route).path));
         problem(other.send().await.unwrap(), 405, "method_not_allowed").await;
