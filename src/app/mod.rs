@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
+use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -150,15 +151,16 @@ pub async fn serve(
         sources.overview = Arc::clone(&state.overview);
         sources.traffic = Some(state.traffic.clone());
         tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");
-        let dialect = dialect.map(|bound| bound.serve(state.clone(), until(stopped.clone())));
-        let partner = listener.serve(api::router(state), until(stopped.clone()));
-        async { tokio::try_join!(partner, optional(dialect)).map(|((), ())| ()) }
+        // Boxed, all of them: together they are too large for a thread's stack in a debug build.
+        let dialect = dialect.map(|bound| bound.serve(state.clone(), until(stopped.clone())).boxed());
+        let partner = listener.serve(api::router(state), until(stopped.clone())).boxed();
+        async { tokio::try_join!(partner, optional(dialect)).map(|((), ())| ()) }.boxed()
     });
     let serving_inner = inner.map(|listener| {
         tracing::info!(address = %listener.address(), ?mode, "serving health and metrics");
         let (ledger, intake) = (ledger.clone(), sources.intake.clone());
         let metrics = Arc::new(Metrics::new(sources.clone(), mode.name()));
-        listener.serve(inner::router(inner::Inner { ledger, intake, metrics }), until(stopped.clone()))
+        listener.serve(inner::router(inner::Inner { ledger, intake, metrics }), until(stopped.clone())).boxed()
     });
     steps.spawn(tell::changes(sources.overview));
     // No way in is held here: the intake ends with the routers.
