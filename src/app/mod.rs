@@ -109,7 +109,7 @@ pub async fn serve(
         }),
         false => None,
     };
-    let pinned: Arc<[(u64, [u8; 20])]> = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
+    let pinned: targets::Pinned = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
     let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
         true => Some(pipeline::start(&config, &ledger, (&schedule, &pinned), (&ports, &seen), holder, &mut steps).await?),

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
-use super::targets::{Endpoint, Way};
+use super::targets::{Endpoint, Pinned, Way};
 use crate::chain::observed::Seen;
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) async fn start(
     config: &Config,
     ledger: &Ledger,
-    (schedule, pinned): (&Schedule, &Arc<[(u64, [u8; 20])]>),
+    (schedule, pinned): (&Schedule, &Pinned),
     (ports, seen): (&Ports, &Seen),
     holder: Uuid,
     tasks: &mut JoinSet<()>,

@@ -90,6 +90,9 @@ impl Endpoint {
     }
 }
 
+/// Chain and registry of each target.
+pub(super) type Pinned = std::sync::Arc<[(u64, [u8; 20])]>;
+
 /// Chain id and registry of a configured target.
 pub(super) fn pinned(target: &config::Target) -> anyhow::Result<(u64, [u8; 20])> {
     let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;

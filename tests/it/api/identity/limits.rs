@@ -13,6 +13,7 @@ use sceau::api::limit::{Rate, Rates};
 use sceau::ledger::accounts::Role;
 use sceau::ledger::kagesecur::import::DeclaredDocument;
 use sceau::ledger::limits::{Change, Changes};
+use sceau::ports::Clock;
 use sceau_verifier::Digest;
 use serde_json::{Value, json};
 
@@ -186,7 +187,7 @@ async fn decisions_and_imports_neither_meet_the_days_limit_nor_count() {
         .into();
     service.ledger.import_documents(&documents, &[[5; 16], [6; 16]]).await.expect("imported");
     assert_eq!(service.stored().await, 6);
-    let used = service.ledger.used_today(office.owner.id, time::OffsetDateTime::now_utc()).await.unwrap();
+    let used = service.ledger.used_today(office.owner.id, service.clock.now()).await.unwrap();
     assert_eq!(used, 1, "only what the account submitted itself");
     // The same connections serve submissions afterwards.
     problem(submit(&service, &office.token, &[digest(2)]).await, 429, "quota_exceeded").await;

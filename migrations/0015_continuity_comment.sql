@@ -1,0 +1,1 @@
+comment on column continuity.target_id is 'Whose registry.';
