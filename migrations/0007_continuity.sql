@@ -24,6 +24,7 @@ create table continuity (
   constraint continuity_target_fkey foreign key (target_id) references targets (id)
 );
 comment on table continuity is 'Whether this database goes on where the target''s registry is. One restored from a backup may not; nothing is accepted or sealed until it does.';
+comment on column continuity.target_id is 'The registry it was compared with.';
 comment on column continuity.system_identifier is 'The Postgres cluster (pg_control_system) in which it was compared. Another one means: restored or moved since.';
 comment on column continuity.timeline is 'The cluster''s timeline then. It changes with a recovery to a point in time and when a standby is promoted.';
 comment on column continuity.database_oid is 'The database then.';

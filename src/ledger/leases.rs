@@ -22,6 +22,8 @@ impl Ledger {
     /// The token stays the same as long as one holder renews in time and grows when the holder changes. Only the
     /// database's clock is read, so skewed clocks of instances do no harm.
     ///
+    /// One that lasts longer than any lease can was taken before the database's clock was set back, and may be taken over.
+    ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn lease(&self, name: &str, holder: Uuid, ttl: Duration) -> Result<Option<Lease>> {
@@ -33,6 +35,7 @@ impl Ledger {
                  set holder = excluded.holder, expires_at = excluded.expires_at,
                      token = l.token + case when l.holder = excluded.holder and l.expires_at > clock_timestamp() then 0 else 1 end
                  where l.holder = excluded.holder or l.expires_at <= clock_timestamp()
+                   or l.expires_at > clock_timestamp() + make_interval(secs => 2 * $3)
                returning token,
                  (select b.holder <> l.holder and b.expires_at > '-infinity' from before b) as taken_over"#,
             name,

@@ -94,12 +94,13 @@ impl Anchoring {
             }
             self.sound_heads().await?;
         }
-        let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
+        let quiet = passed(newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH), now);
+        let waited = passed(newest.signed_at, now);
+        if quiet < self.policy.resend_after && newest.sent_at.is_some() && waited < self.policy.bump_after {
             return Ok(Step::Idle);
         }
         self.send_calls(signer, used..nonce).await?;
-        let overdue = now - newest.signed_at >= self.policy.bump_after;
+        let overdue = waited >= self.policy.bump_after;
         let handed = if overdue { Handed::MoreWanted } else { self.hand_over(number, newest).await };
         if handed == Handed::Unpaid {
             return Err(StepError::Funds(format!(
@@ -234,4 +235,11 @@ impl Anchoring {
         }
         Ok(Step::Worked)
     }
+}
+
+/// How long ago `since` was. What lies in the future by more than a minute was noted before the database's clock was set
+/// back: that it is due at once costs a repetition, that it is not due for as long as the clock jumped costs the promise.
+fn passed(since: OffsetDateTime, now: OffsetDateTime) -> time::Duration {
+    let passed = now - since;
+    if passed < -time::Duration::MINUTE { time::Duration::MAX } else { passed }
 }
