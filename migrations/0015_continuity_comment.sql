@@ -1,1 +1,0 @@
-comment on column continuity.target_id is 'Whose registry.';
