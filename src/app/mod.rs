@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use self::targets::Pinned;
 pub use self::targets::Way;
 use crate::api::limit::{Rate, Rates};
 use crate::api::listen::{Crowd, Listener};
@@ -109,7 +110,7 @@ pub async fn serve(
         }),
         false => None,
     };
-    let pinned: targets::Pinned = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
+    let pinned: Pinned = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
     let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
         true => Some(pipeline::start(&config, &ledger, (&schedule, &pinned), (&ports, &seen), holder, &mut steps).await?),

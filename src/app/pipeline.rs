@@ -89,7 +89,7 @@ struct Anchor {
     ledger: Ledger,
     endpoint: Endpoint,
     holder: Uuid,
-    targets: Arc<[(u64, [u8; 20])]>,
+    targets: Pinned,
     connected: Option<Compared>,
 }
 

@@ -90,8 +90,8 @@ impl Endpoint {
     }
 }
 
-/// Chain and registry of each target.
-pub(super) type Pinned = std::sync::Arc<[(u64, [u8; 20])]>;
+/// Chain id and registry of every configured target.
+pub(super) type Pinned = Arc<[(u64, [u8; 20])]>;
 
 /// Chain id and registry of a configured target.
 pub(super) fn pinned(target: &config::Target) -> anyhow::Result<(u64, [u8; 20])> {
