@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -24,6 +26,12 @@ pub struct Config {
     pub http: Http,
     /// Tokens and secrets.
     pub auth: Auth,
+    /// Proxies in front of the listeners, as networks: what they say about a client's address is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Limits for those who have not said who they are.
+    #[serde(default)]
+    pub limits: Limits,
     /// The listener of the KageSecur dialect; without it there is none.
     pub kagesecur: Option<Kagesecur>,
     /// When the pool is sealed.
@@ -91,7 +99,7 @@ pub struct Kagesecur {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Ed25519 private key (PKCS#8 PEM) that signs access tokens; the same on all instances.
+    /// Ed25519 private key (PKCS#8 PEM) that signs access tokens, or a folder of such files; the same on all instances.
     pub token_key: PathBuf,
     /// File with the key under which consumer secrets are hashed: 32 bytes as 64 hex digits. Without it no stored
     /// secret can be checked: keep a copy.
@@ -99,6 +107,26 @@ pub struct Auth {
     /// Life of an access token, seconds.
     #[serde(default = "default_token_life")]
     pub token_life: u64,
+}
+
+/// Limits for those who have not said who they are. An account's own are in the database (`sceau account limits`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at most.
+    pub connections: usize,
+    /// Connections from one address at most; a trusted proxy may have as many as there are.
+    pub connections_per_address: usize,
+    /// Requests for tokens from one address, a second in the long run.
+    pub token_requests_per_second: u32,
+    /// Requests for tokens from one address at once.
+    pub token_burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 10_000, connections_per_address: 256, token_requests_per_second: 20, token_burst: 200 }
+    }
 }
 
 /// When the pool is sealed: by the clock or by its size, whichever comes first.
@@ -300,6 +328,12 @@ pub fn sources(file: Option<&Path>) -> anyhow::Result<Figment> {
 }
 
 impl Config {
+    /// The networks of [`Config::trusted_proxies`].
+    #[must_use]
+    pub fn trusted(&self) -> Arc<[IpNet]> {
+        self.trusted_proxies.iter().filter_map(|text| crate::api::peer::network(text).ok()).collect()
+    }
+
     /// Reads `file` (which must exist when given) and the environment.
     ///
     /// # Errors
@@ -319,6 +353,12 @@ impl Config {
             && self.origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte));
         anyhow::ensure!(origin_ok, "origin: 1 to 100 of A-Z a-z 0-9 . _ : / - are allowed, not {:?}", self.origin);
         anyhow::ensure!(self.seal.threshold >= 1, "seal.threshold: must be at least 1");
+        for network in &self.trusted_proxies {
+            crate::api::peer::network(network).map_err(|why| anyhow::anyhow!("trusted_proxies: {why}"))?;
+        }
+        let Limits { connections, connections_per_address, token_requests_per_second, token_burst } = self.limits;
+        let limits = [connections, connections_per_address, token_requests_per_second as usize, token_burst as usize];
+        anyhow::ensure!(limits.into_iter().all(|limit| limit >= 1), "limits: each must be at least 1");
         anyhow::ensure!(
             self.seal.high_water > self.seal.threshold,
             "seal.high_water: must be above seal.threshold, at which the pool is sealed"

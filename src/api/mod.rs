@@ -8,10 +8,13 @@ mod conditional;
 pub mod error;
 pub mod health;
 pub mod kagesecur;
+pub mod limit;
 pub mod listen;
 pub mod overview;
 mod partner;
+pub mod peer;
 pub mod receipt;
+pub mod routes;
 pub mod secret;
 pub mod token;
 pub mod traffic;
@@ -26,8 +29,8 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
+use ipnet::IpNet;
 use sceau_verifier::Digest;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -35,6 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
 use self::error::{Code, Problem, Result};
+use self::limit::Rates;
 use self::overview::Overview;
 use self::secret::Pepper;
 use self::token::Tokens;
@@ -147,6 +151,10 @@ pub struct State {
     pub limits: Limits,
     /// How credentials stand.
     pub standings: Arc<Standings>,
+    /// How often somebody may ask.
+    pub rates: Arc<Rates>,
+    /// Proxies of ours: whose word on a client's address is believed.
+    pub trusted: Arc<[IpNet]>,
     /// How the service is doing.
     pub overview: Arc<Overview>,
     /// Requests, counted.
@@ -179,6 +187,8 @@ impl State {
             public_url: public_url.into(),
             limits: Limits::default(),
             standings: Arc::new(Standings::new(Self::STANDING)),
+            rates: Arc::default(),
+            trusted: Arc::default(),
             overview: Arc::new(overview),
             traffic: Traffic::default(),
         }
@@ -196,18 +206,7 @@ impl FromRequestParts<Self> for State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    let answering = middleware::from_fn_with_state(state.clone(), unless_away);
-    Router::new()
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::ready))
-        .route("/problems", get(problems))
-        .route("/problems/{code}", get(problem))
-        .route("/oauth2/token", post(token::token).layer(answering.clone()))
-        .route("/.well-known/jwks.json", get(token::jwks))
-        .route("/.well-known/oauth-authorization-server", get(token::metadata))
-        .route("/check", get(check::any))
-        .route("/check/{number}", get(check::batch).layer(answering.clone()))
-        .nest("/v1", partner::routes().layer(answering))
+    routes::router(&state)
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))

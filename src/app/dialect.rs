@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::api::State;
 use crate::api::kagesecur::{self, Dialect, Options};
-use crate::api::listen::Listener;
+use crate::api::listen::{Crowd, Listener};
 use crate::config::{Config, Http};
 
 /// Bound, not serving yet.
@@ -16,9 +16,11 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    /// Shares the bound on connections with the other listener.
+    ///
     /// # Errors
     /// Names the setting that cannot be used.
-    pub(super) async fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn of(config: &Config, crowd: Crowd) -> anyhow::Result<Option<Self>> {
         let Some(settings) = &config.kagesecur else { return Ok(None) };
         let options = Options {
             key: kagesecur::jwt::Key::load(&settings.token_key).context("kagesecur.token_key")?,
@@ -33,7 +35,7 @@ impl Bound {
             tls: settings.tls.clone().or_else(|| config.http.tls.clone()),
             plain: config.http.plain,
         };
-        Ok(Some(Self { listener: Listener::bind(&http).await.context("kagesecur")?, options }))
+        Ok(Some(Self { listener: Listener::bind(&http).await.context("kagesecur")?.bounded(crowd), options }))
     }
 
     /// Serves until `stop` completes.

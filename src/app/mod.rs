@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use self::targets::Pinned;
 pub use self::targets::Way;
-use crate::api::listen::Listener;
+use crate::api::limit::{Rate, Rates};
+use crate::api::listen::{Crowd, Listener};
 use crate::api::overview::Overview;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
@@ -31,6 +32,9 @@ use crate::metrics::{Metrics, Sources};
 use crate::pipeline::continuity;
 use crate::pipeline::schedule::Schedule;
 use crate::ports::Ports;
+
+/// How often the token keys are read again.
+const KEYS: Duration = Duration::from_secs(10);
 
 /// What of the service a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +97,16 @@ pub async fn serve(
         mode.api() || inner.is_some(),
         "metrics.listen: set it, since with --pipeline-only health and metrics are all that is answered, and there"
     );
+    let trusted = config.trusted();
+    let limits = &config.limits;
+    let strangers = Rate { per_second: limits.token_requests_per_second, burst: limits.token_burst };
+    let crowd = Crowd::new(limits.connections, limits.connections_per_address, Arc::clone(&trusted));
     let outer = match mode.api() {
         true => Some(Outer {
             tokens: Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?,
             pepper: Pepper::load(&config.auth.pepper)?,
-            listener: Listener::bind(&config.http).await?,
-            dialect: dialect::Bound::of(&config).await?,
+            listener: Listener::bind(&config.http).await?.bounded(crowd.clone()),
+            dialect: dialect::Bound::of(&config, crowd).await?,
         }),
         false => None,
     };
@@ -137,7 +145,10 @@ pub async fn serve(
         lanes = started;
         let way_in = way_in.closed_while(closed);
         sources.intake = Some(way_in.clone());
-        let state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
+        let mut state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
+        state.trusted = trusted;
+        state.rates = Arc::new(Rates::new(strangers));
+        steps.spawn(Arc::clone(&state.tokens).follow(KEYS));
         sources.overview = Arc::clone(&state.overview);
         sources.traffic = Some(state.traffic.clone());
         tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");

@@ -90,11 +90,12 @@ pub enum IntakeError {
 
 impl IntakeError {
     /// One word for counting.
-    const fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
             Self::Full => "full",
             Self::Away => "away",
+            Self::Ledger(error) if matches!(**error, LedgerError::OverQuota(_)) => "quota",
             Self::Ledger(_) => "database",
             Self::Stopped => "stopped",
             Self::ReadOnly(_) => "read_only",
@@ -241,37 +242,51 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
     }
 }
 
-/// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, batch: Vec<Job>) {
-    let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-    let begun = tokio::time::Instant::now();
-    match insert(ledger, entropy, patience, &all).await {
-        Ok(mut accepted) => {
-            let events = ledger.events();
-            let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
-            events.accepted.inc_by(fresh);
-            events.repeated.inc_by(accepted.len() as u64 - fresh);
-            events.group.observe(accepted.len() as f64);
-            events.commit_seconds.observe(begun.elapsed().as_secs_f64());
-            for job in batch.into_iter().rev() {
-                let own = accepted.split_off(accepted.len() - job.items.len());
-                // A client that went away has its digests accepted all the same.
-                let _ = job.answer.send(Ok(own));
+/// Commits the jobs together; where that fails for a reason that lies in one of them, those of the account that is over its
+/// quota each by itself, and the others together as before.
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, mut batch: Vec<Job>) {
+    let mut late = Vec::new();
+    while !batch.is_empty() {
+        let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+        match commit(ledger, entropy, patience, &all).await {
+            Ok(mut accepted) => {
+                for job in batch.drain(..).rev() {
+                    let own = accepted.split_off(accepted.len() - job.items.len());
+                    // A client that went away has its digests accepted all the same.
+                    let _ = job.answer.send(Ok(own));
+                }
             }
-        }
-        Err(error) if batch.len() > 1 && !error.is_transient() => {
-            for job in batch {
-                let own: Vec<&Submission> = job.items.iter().collect();
-                let _ = job.answer.send(insert(ledger, entropy, patience, &own).await.map_err(Arc::new));
+            Err(LedgerError::OverQuota(account)) if batch.len() > 1 => {
+                let (over, rest) = batch.into_iter().partition(|job| job.items.iter().any(|item| item.account == account));
+                late.extend::<Vec<Job>>(over);
+                batch = rest;
             }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for job in batch {
-                let _ = job.answer.send(Err(Arc::clone(&error)));
+            Err(error) if batch.len() > 1 && !error.is_transient() => late.append(&mut batch),
+            Err(error) => {
+                let error = Arc::new(error);
+                for job in batch.drain(..) {
+                    let _ = job.answer.send(Err(Arc::clone(&error)));
+                }
             }
         }
     }
+    for job in late {
+        let own: Vec<&Submission> = job.items.iter().collect();
+        let _ = job.answer.send(commit(ledger, entropy, patience, &own).await.map_err(Arc::new));
+    }
+}
+
+/// Inserts, and counts what was accepted.
+async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
+    let begun = tokio::time::Instant::now();
+    let accepted = insert(ledger, entropy, patience, items).await?;
+    let events = ledger.events();
+    let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
+    events.accepted.inc_by(fresh);
+    events.repeated.inc_by(accepted.len() as u64 - fresh);
+    events.group.observe(accepted.len() as f64);
+    events.commit_seconds.observe(begun.elapsed().as_secs_f64());
+    Ok(accepted)
 }
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second

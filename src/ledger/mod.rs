@@ -11,6 +11,7 @@ pub mod audit;
 pub mod batches;
 pub mod calls;
 pub mod continuity;
+pub mod credentials;
 pub mod entries;
 pub mod events;
 pub mod finality;
@@ -20,6 +21,7 @@ pub mod gauges;
 pub mod intake;
 pub mod kagesecur;
 pub mod leases;
+pub mod limits;
 pub mod policy;
 pub mod proofs;
 pub mod recover;
@@ -31,7 +33,7 @@ pub mod validations;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use self::events::Events;
@@ -60,6 +62,9 @@ pub enum LedgerError {
         /// The lease's name.
         name: String,
     },
+    /// The account has used up its digests of the day. Nothing was stored.
+    #[error("the account has no digests left for today")]
+    OverQuota(accounts::AccountId),
     /// Stored data that cannot be: changed behind our back or damaged.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -89,6 +94,11 @@ impl LedgerError {
         match code.as_deref() {
             Some("SC001") => Self::Held,
             Some("SC002") => Self::TooFewValidators,
+            Some("SQ001") => {
+                let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+                let account = said.and_then(|said| said.detail()?.parse().ok());
+                account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(accounts::AccountId(account)))
+            }
             _ => Self::Database(error),
         }
     }

@@ -63,6 +63,11 @@ codes! {
     ScopeMissing = "scope_missing", FORBIDDEN, "The access token lacks a scope";
     /// The token is in order but its account or credential was disabled after it was given.
     AccountDisabled = "account_disabled", FORBIDDEN, "The account is disabled";
+    /// Key and secret in `Authorization` (`Basic`) are wrong, or the account does not take them in place of a token. Ask for
+    /// a token.
+    CredentialsInvalid = "credentials_invalid", UNAUTHORIZED, "Key and secret are not accepted here";
+    /// The account may not ask from this address.
+    AddressRefused = "address_refused", FORBIDDEN, "The account may not ask from this address";
     /// The subscription of the account has ended: nothing new is taken. What was submitted stays readable.
     SubscriptionExpired = "subscription_expired", FORBIDDEN, "The subscription has expired";
     /// KageSecur dialect: the token or what belongs to it is not valid, or too many logins failed. Log in again.
@@ -103,6 +108,12 @@ codes! {
     /// Some proofs of the submission are not in order, and nothing of it was stored. `errors` lists the first 100 by
     /// their position in the submission, `error_count` says how many there are.
     ProofsInvalid = "proofs_invalid", UNPROCESSABLE_ENTITY, "Some proofs are not in order";
+    /// Too many requests in too short a time. Try again after `Retry-After` seconds; the fields `RateLimit-Policy` and
+    /// `RateLimit` tell how much is left.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// The account has used up its new digests of the day. Nothing was stored. Try again after `Retry-After` seconds, when
+    /// the next day begins (UTC); digests that were submitted before are answered all the same.
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "No digests are left for today";
     /// A fault of this service. Tell the operator the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
     /// More submissions are waiting than the pool takes. Nothing of this one was stored. Try again after `Retry-After` seconds.
@@ -146,6 +157,7 @@ impl Code {
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaTypeUnsupported,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             status if status.is_client_error() => Self::BadRequest,
             _ => Self::Internal,
         }

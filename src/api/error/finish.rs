@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::{Code, Problem};
 use crate::api::State;
+use crate::api::limit::Meter;
 use crate::api::traffic::TokenFailure;
 use crate::ports::Entropy;
 
@@ -40,6 +41,8 @@ pub async fn finish(api: State, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = %id.0, method = %request.method(), route = %route);
     request.extensions_mut().insert(id.clone());
+    let meter = Meter::default();
+    request.extensions_mut().insert(meter.clone());
     let (started, method, under_way) = (Instant::now(), request.method().clone(), api.traffic.begin());
     let mut response = within(api.limits.answer, next.run(request)).instrument(span.clone()).await;
     let _entered = span.enter();
@@ -55,6 +58,7 @@ pub async fn finish(api: State, mut request: Request, next: Next) -> Response {
     drop(under_way);
     api.traffic.answered(&route, &method, response.status(), started.elapsed().as_secs_f64());
     let headers = response.headers_mut();
+    meter.write(headers);
     headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-")));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

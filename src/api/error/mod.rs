@@ -114,6 +114,12 @@ impl From<&LedgerError> for Problem {
             return Code::ValidatorsMissing.into();
         }
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
+        if matches!(error, LedgerError::OverQuota(_)) {
+            // Refused in the transaction: another submission was faster. Whoever asks again hears when the day ends.
+            return Code::QuotaExceeded
+                .with("another submission took what was left for today; nothing was stored")
+                .retry_after(1);
+        }
         if away { Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE) } else { Code::Internal.because(error) }
     }
 }
@@ -137,6 +143,12 @@ impl From<IntakeError> for Problem {
 }
 
 impl Code {
+    /// A problem that says no more than its code, with a header.
+    #[must_use]
+    pub fn header(self, name: HeaderName, value: &str) -> Problem {
+        Problem::new(self).header(name, value)
+    }
+
     /// A problem with its detail.
     #[must_use]
     pub fn with(self, detail: impl Into<String>) -> Problem {

@@ -16,7 +16,7 @@ use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Problem, Result};
-use crate::api::token::Scope;
+use crate::api::limit::Quota;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, IntakeError, Submission};
@@ -54,15 +54,18 @@ struct Acknowledged {
 /// validators are stored before the others.
 ///
 /// # Errors
-/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::ValidatorsMissing`], [`Code::PoolFull`],
-/// [`Code::Unavailable`].
+/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::QuotaExceeded`],
+/// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
-    caller.need(Scope::ProofsWrite)?;
     caller.subscribed(api.ports.clock.now())?;
     let items = read(&body)?;
+    // What waits for validators costs nothing, nor does what they decide.
+    let direct = items.iter().filter(|item| !item.validation).map(|item| item.digest);
+    let quota = Quota::ask(&api, &caller, direct).await?;
     let asked = in_time(&api, ask(&api, caller.account, &items)).await?;
-    let accepted = in_time(&api, accept(&api, caller.account, items, &body)).await?;
+    let accepted = in_time(&api, accept(&api, &caller, items, &body, &quota)).await?;
     let outcomes: Vec<Outcome> = merge(asked, accepted);
+    quota.note(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(proof) if proof.fresh)).count() as u64);
     // A batch that takes new proofs is not sealed: only older ones need a look.
     let mut older: Vec<u64> = outcomes.iter().filter_map(Outcome::older).collect();
     older.sort_unstable();
@@ -145,7 +148,14 @@ async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usi
 }
 
 /// Accepts the others; one that waits, or was refused, is answered as it stands.
-async fn accept(api: &State, account: AccountId, items: Vec<Read>, body: &JsonBytes) -> Result<Vec<(usize, Outcome)>> {
+async fn accept(
+    api: &State,
+    caller: &Caller,
+    items: Vec<Read>,
+    body: &JsonBytes,
+    quota: &Quota,
+) -> Result<Vec<(usize, Outcome)>> {
+    let account = caller.account;
     let mut items = Some(items);
     let mut held: HashMap<Digest, Waiting> = HashMap::new();
     // Twice at most, unless digests begin to wait at this very moment. What is held is seldom there, so the items are
@@ -171,6 +181,7 @@ async fn accept(api: &State, account: AccountId, items: Vec<Read>, body: &JsonBy
                 let direct = read(body)?.into_iter().filter(|item| !item.validation);
                 held = api.ledger.held(account, &direct.map(|item| item.digest).collect::<Vec<_>>()).await?;
             }
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
             Err(error) => return Err(error.into()),
         }
     }

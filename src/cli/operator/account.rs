@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use super::super::output::{Ending, Out, printable, say};
+use super::super::output::{Ending, Out, printable};
+use super::access::{self, Access};
 use super::{Settings, explained, identity, import, ledger, part, validator};
 use crate::api::secret::{Pepper, generate};
 use crate::ledger::accounts::{Account as Row, Role};
@@ -22,10 +23,13 @@ Examples:
   sceau account list
   sceau account validator add acme notary
   sceau account disable acme
+  sceau account credential add acme
+  sceau account networks set acme 192.0.2.0/24 2001:db8::/32
+  sceau account limits acme --digests-per-day 100000
   sceau account identity acme --clef-file clef
   sceau account import accounts.csv";
 
-/// Create, list and disable accounts, and say what they may do
+/// Create, list and disable accounts; say what they may do and how they get in
 ///
 /// Works on the database directly: of the settings it needs database_url and, where secrets are concerned, auth.pepper.
 #[derive(Debug, Args)]
@@ -69,6 +73,8 @@ enum Action {
         /// Its name
         name: String,
     },
+    #[command(flatten)]
+    Access(Access),
     Identity(identity::Identity),
     Client(identity::Client),
     Subscription(identity::Subscription),
@@ -116,21 +122,12 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
             );
             let pepper = settled.pepper()?;
             let made = generate(&SystemEntropy);
-            let secret = made.secret.expose_secret();
-            let id = ledger.create_account(&name, role, &made.key, pepper.hash(secret)).await.map_err(|error| match error {
+            let hash = pepper.hash(made.secret.expose_secret());
+            let id = ledger.create_account(&name, role, &made.key, hash).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is an account named {name} already"),
                 error => explained(error),
             })?;
-            if json {
-                let value = json!({
-                    "id": id, "name": name, "role": role, "consumer_key": made.key, "consumer_secret": secret,
-                });
-                out.json(&value)?;
-            } else {
-                out.line(format_args!("consumer key     {}\nconsumer secret  {secret}", made.key))?;
-            }
-            out.flush()?;
-            say("this is the only time the secret is shown: keep it now");
+            access::show(&made, json.then(|| json!({ "id": id, "name": name, "role": role })), out)?;
         }
         Action::List { json } => {
             let accounts = ledger.accounts().await.map_err(explained)?;
@@ -155,6 +152,7 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
             })?;
             out.line(format_args!("{} is disabled", printable(&name)))?;
         }
+        Action::Access(access) => access::act(access, || settled.pepper(), ledger, out).await?,
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod server;
 pub mod target;
 mod validator;
 
+mod access;
 mod identity;
 mod import;
 mod key;

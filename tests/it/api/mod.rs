@@ -5,6 +5,7 @@ mod bad_input;
 mod batch;
 mod certificate;
 mod evidence;
+mod identity;
 pub mod kit;
 mod listener;
 mod proofs;

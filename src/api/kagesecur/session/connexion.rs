@@ -1,15 +1,16 @@
 //! `POST /connexionKS`: logging in.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use serde::Serialize;
 
 use super::super::{Dialect, texts};
 use super::Claimed;
 use crate::api::body::parse;
 use crate::api::error::Result;
+use crate::api::peer;
 use crate::ledger::accounts::Role;
 
 #[derive(Debug, Serialize)]
@@ -25,15 +26,13 @@ struct Answer {
 /// # Errors
 /// [`Code::AuthenticationFailed`](crate::api::error::Code::AuthenticationFailed) after too many failures from one address.
 pub(in super::super) async fn connexion(dialect: Dialect, request: Request) -> Result<Json<impl Serialize>> {
-    let from = request
-        .extensions()
-        .get()
-        .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+    let (head, stream) = request.into_parts();
+    // Those whose address nobody knows share one count.
+    let from = peer::address(&head, &dialect.api.trusted).unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let now = dialect.api.ports.clock.now();
     if let Some(wait) = dialect.told.attempts.wait(from, now) {
         return Err(super::refused("too many logins have failed from this address").retry_after(wait));
     }
-    let (head, stream) = request.into_parts();
     let bytes = super::read_body(&dialect, &head.headers, stream).await?;
     let claimed: Claimed<'_> = parse(&bytes)?;
     let empreinte = claimed.empreinte();
