@@ -63,6 +63,8 @@ pub struct Accepted {
     pub received_at: OffsetDateTime,
     /// False when the account had submitted this digest before: then everything else is as it was then.
     pub fresh: bool,
+    /// Counts the account's proofs from 1 without a hole, in the order of their acceptance.
+    pub number: u64,
 }
 
 /// Why a submission was not acknowledged.
@@ -334,7 +336,8 @@ impl Ledger {
                 .collect()
         });
         let rows = sqlx::query!(
-            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!"
+            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
+                 number as "number!"
                from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
@@ -354,6 +357,7 @@ impl Ledger {
                 batch: natural(row.batch, "proofs.batch")?,
                 received_at: row.received_at,
                 fresh: row.fresh,
+                number: natural(row.number, "proofs.number")?,
             });
         }
         let whole: Option<Vec<Accepted>> = accepted.into_iter().collect();

@@ -92,7 +92,7 @@ impl Ledger {
             .collect();
         let rows = sqlx::query!(
             r#"select ord as "ord!", id, state as "state!", salt as "salt!", approvals_needed, approvals, batch,
-                 received_at as "received_at!", fresh as "fresh!"
+                 received_at as "received_at!", fresh as "fresh!", number
                from await_validation($1, $2, $3, $4, $5, $6)"#,
             account.0,
             ids,
@@ -112,7 +112,8 @@ impl Ledger {
             answers[place] = Some(match (row.batch, row.id) {
                 (Some(batch), _) => {
                     let batch = natural(batch, "proofs.batch")?;
-                    Asked::Accepted(Accepted { digest, salt, batch, received_at: row.received_at, fresh: false })
+                    let number = natural(row.number.unwrap_or_default(), "proofs.number")?;
+                    Asked::Accepted(Accepted { digest, salt, batch, received_at: row.received_at, fresh: false, number })
                 }
                 (None, Some(id)) => Asked::Waiting(Waiting {
                     id,

@@ -31,7 +31,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "batch=3",
     ),
     (
-        "insert into proofs select account_id, batch, received_at, sha256(digest), salt from proofs where batch = 2 limit 1",
+        "insert into proofs (account_id, batch, received_at, digest, salt, number) select account_id, batch, received_at, sha256(digest), salt, 1000 from proofs where batch = 2 limit 1",
         "proofs",
         "account_id=1 digest=0x",
     ),

@@ -65,7 +65,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ),
     ("delete from proofs where batch = 2 and digest = {5}", "validations", "id="),
     (
-        "insert into proofs (account_id, batch, received_at, digest, salt) select account_id, 2, clock_timestamp() + interval '3 s', digest, salt from validations where digest = {4}; update validations set received_at = received_at - interval '1 h' where digest = {4}",
+        "insert into proofs (account_id, batch, received_at, digest, salt, number) select account_id, 2, clock_timestamp() + interval '3 s', digest, salt, 1000 from validations where digest = {4}; update validations set received_at = received_at - interval '1 h' where digest = {4}",
         "validations",
         "id=",
     ),

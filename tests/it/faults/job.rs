@@ -171,6 +171,7 @@ impl<'a> Job<'a> {
                     batch: 1,
                     received_at: time::OffsetDateTime::UNIX_EPOCH,
                     fresh: true,
+                    number: 1,
                 };
                 items.iter().map(made_up).collect()
             });
