@@ -38,6 +38,8 @@ struct Acknowledged {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
@@ -71,7 +73,6 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
     older.sort_unstable();
     older.dedup();
     let statuses = if older.is_empty() { HashMap::new() } else { api.ledger.batch_statuses(&older).await? };
-    let mut deadlines = HashMap::new();
     let proofs: Vec<Acknowledged> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -79,8 +80,9 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
                 digest: proof.digest,
                 status: statuses.get(&proof.batch).copied().unwrap_or(Status::Pending),
                 batch: Some(proof.batch),
+                number: Some(proof.number),
                 received_at: proof.received_at,
-                anchor_by: Some(*deadlines.entry(proof.received_at).or_insert_with(|| api.deadline.of(proof.received_at))),
+                anchor_by: proof.anchor_by,
                 created: proof.fresh,
                 salt: proof.salt,
                 validation: None,
@@ -90,6 +92,7 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
                 digest: waiting.digest,
                 status: super::validation::status(waiting.state),
                 batch: None,
+                number: None,
                 received_at: waiting.received_at,
                 anchor_by: None,
                 created: waiting.fresh,
