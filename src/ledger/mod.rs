@@ -100,9 +100,8 @@ impl LedgerError {
             Some("SC001") => Self::Held,
             Some("SC002") => Self::TooFewValidators,
             Some("SC003") => {
-                let now = detail(&error).and_then(|micros: i64| {
-                    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()
-                });
+                let now = detail(&error)
+                    .and_then(|micros: i64| time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok());
                 now.map_or_else(|| Self::Database(error), Self::OtherTime)
             }
             Some("SQ001") => {

@@ -59,11 +59,7 @@ impl Ledger {
     /// Everything accepted through the answered ledger, and through its clones, is promised by the terms that `around`
     /// answers for a moment; they must hold for a while before and after it. Through other ledgers nothing is promised.
     #[must_use]
-    pub fn promising(
-        mut self,
-        around: impl Fn(OffsetDateTime) -> Terms + Send + Sync + 'static,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn promising(mut self, around: impl Fn(OffsetDateTime) -> Terms + Send + Sync + 'static, clock: Arc<dyn Clock>) -> Self {
         self.promises = Some(Promises { around: Arc::new(around), clock, ahead: Arc::default() });
         self
     }

@@ -96,7 +96,8 @@ pub(super) struct Settled {
 impl Settled {
     /// By when what is accepted is promised to be anchored.
     pub(super) fn deadline(&self) -> anyhow::Result<Deadline> {
-        let seal = self.seal.as_ref().map(Value::deserialize).transpose().map_err(|error| anyhow::anyhow!("settings: {error}"))?;
+        let seal =
+            self.seal.as_ref().map(Value::deserialize).transpose().map_err(|error| anyhow::anyhow!("settings: {error}"))?;
         Ok(app::deadline(&seal.unwrap_or_default())?.1)
     }
 
