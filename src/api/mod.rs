@@ -13,6 +13,7 @@ pub mod listen;
 pub mod overview;
 mod partner;
 pub mod peer;
+mod promise;
 pub mod receipt;
 pub mod routes;
 pub mod secret;

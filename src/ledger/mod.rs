@@ -22,6 +22,7 @@ pub mod intake;
 pub mod kagesecur;
 pub mod leases;
 pub mod limits;
+pub mod numbers;
 pub mod policy;
 pub mod promises;
 pub mod proofs;

@@ -334,11 +334,7 @@ fn answers() -> Vec<Case> {
         malformed("invalid-answer-number-negative", &|value| value["proofs"][0]["number"] = (-1).into()),
         malformed("invalid-answer-time-of-no-day", &|value| value["proofs"][0]["anchor_by"] = "2026-02-30T00:00:00Z".into()),
         malformed("invalid-answer-nested-too-deep", &deep),
-        case(
-            "invalid-answer-duplicate-member",
-            text.replacen("{\"self\":", "{\"self\":1,\"self\":", 1),
-            Code::PromiseMalformed,
-        ),
+        case("invalid-answer-duplicate-member", text.replacen("{\"self\":", "{\"self\":1,\"self\":", 1), Code::PromiseMalformed),
         case("invalid-answer-cut", text[..text.len() - 1].to_owned(), Code::PromiseMalformed),
         records("invalid-answer-salt", &|value| value["proofs"][1]["salt"] = json!(sceau_verifier::Salt::from([3; 16]))),
         records("invalid-answer-digest", &|value| value["proofs"][1]["digest"] = json!(document(77))),
