@@ -162,12 +162,13 @@ type Runtime = tokio::runtime::Runtime;
 fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bulk: u64) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut first = 0;
-    let mut go = |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| -> Result<Outcome> {
-        let authorization = token.cloned();
-        let plan = Plan { address: to.address, authorization, http, at_once, requests, rate, first };
-        first += requests;
-        client.block_on(load::run(&plan, Arc::new(Single)))
-    };
+    let mut go =
+        |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| -> Result<Outcome> {
+            let authorization = token.cloned();
+            let plan = Plan { address: to.address, authorization, http, at_once, requests, rate, first };
+            first += requests;
+            client.block_on(load::run(&plan, Arc::new(Single)))
+        };
     let (service, token) = &stage.service;
     // Caches, connections and plans as they are in the long run.
     go(service, Some(token), Http::One, 64, requests / 10, None)?;
@@ -182,10 +183,22 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
                 rows.push(Row { case, value, against: against.into(), limit, unit: "/s", aim });
             };
             row(format!("submit, {at_once} at once, {name}"), submit.rate(), "no-op handler", no_op.rate(), Aim::AtLeast(0.6));
-            row(format!("no-op with token, {at_once} at once, {name}"), checked.rate(), "no-op handler", no_op.rate(), Aim::AtLeast(0.9));
+            row(
+                format!("no-op with token, {at_once} at once, {name}"),
+                checked.rate(),
+                "no-op handler",
+                no_op.rate(),
+                Aim::AtLeast(0.9),
+            );
             if http == Http::One {
                 let each = go(&stage.insert_each, None, http, at_once, requests / 10, None)?;
-                row(format!("submit, {at_once} at once, {name}"), submit.rate(), "one insert a request", each.rate(), Aim::AtLeast(10.0));
+                row(
+                    format!("submit, {at_once} at once, {name}"),
+                    submit.rate(),
+                    "one insert a request",
+                    each.rate(),
+                    Aim::AtLeast(10.0),
+                );
                 let commit = server.block_on(median_commit(&stage.pool))?;
                 // Half of what was sustained: latency there is the server's, not the queue's.
                 let calm = go(service, Some(token), http, at_once, requests / 2, Some(submit.rate() / 2.0))?;
@@ -234,9 +247,11 @@ fn micros(time: Duration) -> f64 {
 async fn median_commit(pool: &PgPool) -> Result<Duration> {
     let mut connection = pool.acquire().await?;
     let mut times = Vec::new();
-    for _ in 0..500 {
+    sqlx::query("delete from proofs_naive where account_id = 2").execute(&mut *connection).await?;
+    for number in 1..=500_i64 {
         let started = Instant::now();
-        sqlx::query("insert into proofs_naive (account_id, batch, received_at, digest, salt) values (2, 1, now(), sha256(gen_random_uuid()::text::bytea), '\\x00112233445566778899aabbccddeeff')")
+        sqlx::query("insert into proofs_naive (account_id, batch, received_at, digest, salt, number) values (2, 1, now(), sha256($1::text::bytea), '\\x00112233445566778899aabbccddeeff', $1)")
+            .bind(number)
             .execute(&mut *connection)
             .await?;
         times.push(started.elapsed());
@@ -250,7 +265,9 @@ async fn median_commit(pool: &PgPool) -> Result<Duration> {
 async fn copy_again(pool: &PgPool, rows: u64) -> Result<Duration> {
     let total: i64 = sqlx::query_scalar("select count(*) from proofs").fetch_one(pool).await?;
     let before = total - i64::try_from(rows)?;
-    sqlx::query(AssertSqlSafe(format!("insert into proofs_copied select * from proofs order by ctid limit {before}"))).execute(pool).await?;
+    sqlx::query(AssertSqlSafe(format!("insert into proofs_copied select * from proofs order by ctid limit {before}")))
+        .execute(pool)
+        .await?;
     let mut chunks = Vec::new();
     let mut stream = pool
         .copy_out_raw(&format!("copy (select * from proofs order by ctid offset {before}) to stdout (format binary)"))

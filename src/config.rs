@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -24,9 +26,20 @@ pub struct Config {
     pub http: Http,
     /// Tokens and secrets.
     pub auth: Auth,
+    /// Proxies in front of the listeners, as networks: what they say about a client's address is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Limits for those who have not said who they are.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The listener of the KageSecur dialect; without it there is none.
+    pub kagesecur: Option<Kagesecur>,
     /// When the pool is sealed.
     #[serde(default)]
     pub seal: Seal,
+    /// Health and metrics for whoever runs the service.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// Where batches are anchored. May be empty: then batches are sealed and wait.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -58,11 +71,35 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// The listener of the KageSecur dialect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kagesecur {
+    /// Address and port.
+    #[serde(default = "default_kagesecur_listen")]
+    pub listen: SocketAddr,
+    /// The address its clients use, without a slash at the end; links in its answers start with it.
+    pub public_url: String,
+    /// Certificate and key; without it those of `http`.
+    pub tls: Option<Tls>,
+    /// File with the key that signs its tokens: 32 bytes as 64 hex digits; the same on all instances.
+    pub token_key: PathBuf,
+    /// Names under which documents may be registered here, beside `origin` and `localhost`.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// How long an `auth` opens its certificate, seconds.
+    #[serde(default = "default_auth_life")]
+    pub auth_life: u64,
+    /// Failed logins a minute from one address; 0: without limit.
+    #[serde(default = "default_login_failures")]
+    pub login_failures: u32,
+}
+
 /// How clients prove who they are.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Ed25519 private key (PKCS#8 PEM) that signs access tokens; the same on all instances.
+    /// Ed25519 private key (PKCS#8 PEM) that signs access tokens, or a folder of such files; the same on all instances.
     pub token_key: PathBuf,
     /// File with the key under which consumer secrets are hashed: 32 bytes as 64 hex digits. Without it no stored
     /// secret can be checked: keep a copy.
@@ -70,6 +107,26 @@ pub struct Auth {
     /// Life of an access token, seconds.
     #[serde(default = "default_token_life")]
     pub token_life: u64,
+}
+
+/// Limits for those who have not said who they are. An account's own are in the database (`sceau account limits`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at most.
+    pub connections: usize,
+    /// Connections from one address at most; a trusted proxy may have as many as there are.
+    pub connections_per_address: usize,
+    /// Requests for tokens from one address, a second in the long run.
+    pub token_requests_per_second: u32,
+    /// Requests for tokens from one address at once.
+    pub token_burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 10_000, connections_per_address: 256, token_requests_per_second: 20, token_burst: 200 }
+    }
 }
 
 /// When the pool is sealed: by the clock or by its size, whichever comes first.
@@ -82,21 +139,39 @@ pub struct Seal {
     pub threshold: u64,
     /// A proof is promised to be anchored so many seconds after the seal its schedule gives it.
     pub allowance: u64,
+    /// Nothing is accepted while so many digests wait to be sealed.
+    pub high_water: u64,
 }
 
 impl Default for Seal {
     fn default() -> Self {
-        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800 }
+        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800, high_water: 10_000_000 }
     }
+}
+
+/// The listener for health and metrics.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port, plain HTTP; none: there is no such listener. Never let partners reach it.
+    pub listen: Option<SocketAddr>,
 }
 
 /// One registry on one chain.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// JSON-RPC endpoint.
-    pub rpc_url: String,
-    /// EIP-155 chain id the endpoint must serve.
+    /// JSON-RPC endpoint, when there is one. Read it by [`Target::endpoints`].
+    pub rpc_url: Option<String>,
+    /// JSON-RPC endpoints, in order of preference. Read them by [`Target::endpoints`].
+    pub rpc_urls: Option<Vec<String>>,
+    /// Endpoints that must agree on what is final.
+    #[serde(default = "default_quorum")]
+    pub quorum: usize,
+    /// An endpoint further behind the others is not used, blocks.
+    #[serde(default = "default_max_lag")]
+    pub max_lag: u64,
+    /// EIP-155 chain id the endpoints must serve.
     pub chain_id: u64,
     /// Address of the `AnchorRegistry`, `0x` and 40 hex digits.
     pub registry: String,
@@ -113,9 +188,36 @@ pub struct Target {
     /// Time-out of one call, seconds.
     #[serde(default = "default_rpc_timeout")]
     pub timeout: u64,
+    /// Warn when the publisher's funds last for fewer days.
+    #[serde(default = "default_runway")]
+    pub warn_runway: u32,
 }
 
 impl Target {
+    /// The addresses of its endpoints, one at least, checked against each other and against `quorum`.
+    ///
+    /// # Errors
+    /// Says what is wrong, without the addresses: they may hold keys.
+    pub fn endpoints(&self) -> anyhow::Result<&[String]> {
+        let urls = match (&self.rpc_url, &self.rpc_urls) {
+            (Some(url), None) => std::slice::from_ref(url),
+            (None, Some(urls)) => urls,
+            _ => anyhow::bail!("targets: give each either rpc_url, or rpc_urls for several endpoints"),
+        };
+        anyhow::ensure!(!urls.is_empty(), "targets.rpc_urls: name at least one endpoint");
+        if let Some(twice) = (1..urls.len()).find(|place| urls[..*place].contains(&urls[*place])) {
+            anyhow::bail!("targets.rpc_urls: number {} is there twice; one endpoint cannot confirm itself", twice + 1);
+        }
+        anyhow::ensure!(self.quorum >= 1, "targets.quorum: must be at least 1");
+        anyhow::ensure!(
+            self.quorum <= urls.len(),
+            "targets.quorum: {} endpoints must agree but only {} are configured; nothing could become final",
+            self.quorum,
+            urls.len()
+        );
+        Ok(urls)
+    }
+
     /// Time-out of one call.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -138,13 +240,42 @@ pub enum Signer {
         /// A file that holds the password.
         password_file: PathBuf,
     },
+    /// A key of AWS KMS (`ECC_SECG_P256K1`, for signing). Credentials come from where AWS's own tools have them.
+    AwsKms {
+        /// Id, alias or ARN of the key.
+        key_id: String,
+        /// Region; without it the environment's.
+        region: Option<String>,
+    },
+    /// A key of Google Cloud KMS (`EC_SIGN_SECP256K1_SHA256`). Credentials come from where Google's own tools have them.
+    GcpKms {
+        /// Project.
+        project: String,
+        /// Location of the key ring.
+        location: String,
+        /// The key ring.
+        keyring: String,
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+    },
 }
 
 fn default_connections() -> u32 {
     20
 }
 fn default_listen() -> SocketAddr {
+    ([0, 0, 0, 0], 42_001).into()
+}
+fn default_kagesecur_listen() -> SocketAddr {
     ([0, 0, 0, 0], 42_000).into()
+}
+fn default_auth_life() -> u64 {
+    86_400
+}
+fn default_login_failures() -> u32 {
+    20
 }
 fn default_token_life() -> u64 {
     600
@@ -157,6 +288,15 @@ fn default_bump_after() -> u64 {
 }
 fn default_rpc_timeout() -> u64 {
     10
+}
+fn default_quorum() -> usize {
+    1
+}
+fn default_max_lag() -> u64 {
+    10
+}
+fn default_runway() -> u32 {
+    30
 }
 
 /// Variables with our prefix that are no settings: they are read by the command line, the logger or the local stack.
@@ -188,6 +328,12 @@ pub fn sources(file: Option<&Path>) -> anyhow::Result<Figment> {
 }
 
 impl Config {
+    /// The networks of [`Config::trusted_proxies`].
+    #[must_use]
+    pub fn trusted(&self) -> Arc<[IpNet]> {
+        self.trusted_proxies.iter().filter_map(|text| crate::api::peer::network(text).ok()).collect()
+    }
+
     /// Reads `file` (which must exist when given) and the environment.
     ///
     /// # Errors
@@ -207,7 +353,58 @@ impl Config {
             && self.origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte));
         anyhow::ensure!(origin_ok, "origin: 1 to 100 of A-Z a-z 0-9 . _ : / - are allowed, not {:?}", self.origin);
         anyhow::ensure!(self.seal.threshold >= 1, "seal.threshold: must be at least 1");
+        for network in &self.trusted_proxies {
+            crate::api::peer::network(network).map_err(|why| anyhow::anyhow!("trusted_proxies: {why}"))?;
+        }
+        let Limits { connections, connections_per_address, token_requests_per_second, token_burst } = self.limits;
+        let limits = [connections, connections_per_address, token_requests_per_second as usize, token_burst as usize];
+        anyhow::ensure!(limits.into_iter().all(|limit| limit >= 1), "limits: each must be at least 1");
+        anyhow::ensure!(
+            self.seal.high_water > self.seal.threshold,
+            "seal.high_water: must be above seal.threshold, at which the pool is sealed"
+        );
+        for target in &self.targets {
+            target.endpoints()?;
+        }
         anyhow::ensure!(!self.http.public_url.ends_with('/'), "http.public_url: must not end in a slash");
+        if let Some(kagesecur) = &self.kagesecur {
+            anyhow::ensure!(!kagesecur.public_url.ends_with('/'), "kagesecur.public_url: must not end in a slash");
+            anyhow::ensure!(
+                kagesecur.listen != self.http.listen || kagesecur.listen.port() == 0,
+                "kagesecur.listen: {} is the address of http.listen",
+                kagesecur.listen
+            );
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(lines: &str) -> Result<Vec<String>, String> {
+        let text = format!("chain_id = 1\nregistry = \"0x\"\nsigner = {{ env = \"KEY\" }}\n{lines}");
+        let target: Target = Figment::from(Toml::string(&text)).extract().map_err(|error| error.to_string())?;
+        target.endpoints().map(<[String]>::to_vec).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endpoints_are_one_or_several_and_the_quorum_can_be_reached() {
+        assert_eq!(endpoints("rpc_url = \"a\"").expect("one"), ["a"]);
+        assert_eq!(endpoints("rpc_urls = [\"a\", \"b\"]\nquorum = 2\nmax_lag = 3").expect("two"), ["a", "b"]);
+        for (lines, because) in [
+            ("", "either rpc_url, or rpc_urls"),
+            ("rpc_url = \"a\"\nrpc_urls = [\"b\"]", "either rpc_url, or rpc_urls"),
+            ("rpc_urls = []", "at least one endpoint"),
+            ("rpc_urls = [\"a\", \"b\", \"a\"]", "number 3 is there twice"),
+            ("rpc_urls = [\"a\", \"b\"]\nquorum = 3", "3 endpoints must agree but only 2 are configured"),
+            ("rpc_url = \"a\"\nquorum = 2", "2 endpoints must agree but only 1 are configured"),
+            ("rpc_url = \"a\"\nquorum = 0", "at least 1"),
+            ("rpc_url = \"a\"\nrpc_uris = [\"b\"]", "unknown field"),
+        ] {
+            let error = endpoints(lines).expect_err(lines);
+            assert!(error.contains(because), "{lines}: {error}");
+        }
     }
 }

@@ -7,11 +7,15 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod certificate;
 pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod ledger;
+pub mod metrics;
 pub mod pipeline;
 pub mod ports;
+pub mod recover;
+pub mod signing;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 """Checks a Sceau receipt offline. Written from verifier/SPEC.md alone, with the standard library only.
 
     check.py FILE RECEIPT [--block-hash 0x…]… [--registry 0x…] [--chain eip155:N] [--json]
-    check.py --digest HEX RECEIPT …
+    check.py --digest HEX RECEIPT …      RECEIPT may be a certificate (PDF) that holds one
     check.py --vectors DIR
 
 Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell.
@@ -18,6 +18,8 @@ from pathlib import Path
 
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 1 << 20
+MAX_PDF_BYTES = 16 << 20
+MAX_DECISIONS = 16
 STATUS = {"verified": 0, "invalid": 1, "not_yet": 3, "cannot_tell": 4}
 STEPS = {
     "ok": 0, "receipt_malformed": 1, "document_mismatch": 2, "batch_header_malformed": 3, "batch_header_mismatch": 4,
@@ -25,9 +27,13 @@ STEPS = {
     "block_header_malformed": 9, "block_header_mismatch": 10, "account_not_proven": 11, "record_not_proven": 12,
     "record_mismatch": 13, "transaction_hash": 14, "transaction_not_proven": 15, "transaction_malformed": 16,
     "transaction_mismatch": 17, "chain_mismatch": 18, "registry_mismatch": 18, "no_evidence": 19, "no_trusted_block": 19,
-    "block_not_trusted": 19,
+    "block_not_trusted": 19, "decision_malformed": 25, "decision_mismatch": 26, "decision_receipt_invalid": 27,
+    "decision_not_proven": 28, "decision_not_final": 28, "decision_not_checked": 28,
 }
-VERDICTS = {"ok": "verified", "no_anchor": "not_yet", "no_evidence": "not_yet", "no_trusted_block": "cannot_tell"}
+VERDICTS = {
+    "ok": "verified", "no_anchor": "not_yet", "no_evidence": "not_yet", "no_trusted_block": "cannot_tell",
+    "decision_not_final": "not_yet", "decision_not_checked": "cannot_tell",
+}
 PRECEDENCE = ["no_trusted_block", "no_evidence", "block_not_trusted", "registry_mismatch", "chain_mismatch"]
 
 
@@ -133,6 +139,17 @@ def anything(value):
         raise ValueError("not a string")
 
 
+def length(low, high):
+    """A string of so many characters (Unicode code points)."""
+
+    def check(value):
+        anything(value)
+        if not low <= len(value) <= high:
+            raise ValueError(f"not {low} to {high} characters")
+
+    return check
+
+
 def chain_reference(value):
     text(r"eip155:[1-9][0-9]{0,19}")(value)
     if int(value[7:]) >= 2**64:
@@ -181,22 +198,40 @@ ANCHOR = fields(
     block_time=integer(),
     evidence=EVIDENCE,
 )
-RECEIPT = fields(
-    format=text("sceau-receipt/1"),
-    document=fields(digest=HASH),
-    entry=fields(salt=SALT, index=integer(1)),
-    tree=fields(size=integer(2), root=HASH, path=list_of(HASH)),
-    batch=fields(number=integer(), header=anything, path=list_of(HASH)),
-    anchors=list_of(ANCHOR),
+MOMENT = text("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+PARTS = {
+    "format": text("sceau-receipt/1"),
+    "document": fields(digest=HASH),
+    "entry": fields(salt=SALT, index=integer(1)),
+    "tree": fields(size=integer(2), root=HASH, path=list_of(HASH)),
+    "batch": fields(number=integer(), header=anything, path=list_of(HASH)),
+    "anchors": list_of(ANCHOR),
+}
+DECISIONS = list_of(fields(statement=anything, receipt=fields(**PARTS)))
+RECEIPT = fields(optional=("decisions",), **PARTS, decisions=DECISIONS)
+STATEMENT = fields(
+    format=text("sceau-decision/1"),
+    document=HASH,
+    account=length(1, 100),
+    validator=length(1, 100),
+    decision=text("approved|refused"),
+    comment=length(0, 1000),
+    decided_at=MOMENT,
+    nonce=SALT,
 )
 HEADER = fields(
     v=integer(1),
     origin=text("[A-Za-z0-9._:/-]{1,100}"),
     number=integer(),
     previous_root=HASH,
-    sealed_at=text("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    sealed_at=MOMENT,
     count=integer(1),
 )
+
+
+def ascending(order, what):
+    if any(a >= b for a, b in zip(order, order[1:])):
+        raise ValueError(f"{what} out of order")
 
 
 def parse_receipt(data):
@@ -206,9 +241,13 @@ def parse_receipt(data):
         body = data[:-1] if data.endswith(b"\n") else data
         receipt = read_json(body.decode("utf-8"))
         RECEIPT(receipt)
-        order = [(anchor["chain"], anchor["registry"]) for anchor in receipt["anchors"]]
-        if any(a >= b for a, b in zip(order, order[1:])):
-            raise ValueError("anchors out of order")
+        decisions = receipt.get("decisions", [])
+        if "decisions" in receipt and not 1 <= len(decisions) <= MAX_DECISIONS:
+            raise ValueError(f"{len(decisions)} decisions")
+        for part in [receipt] + [decision["receipt"] for decision in decisions]:
+            ascending([(anchor["chain"], anchor["registry"]) for anchor in part["anchors"]], "anchors")
+        nested = [decision["receipt"] for decision in decisions]
+        ascending([(part["batch"]["number"], part["entry"]["index"]) for part in nested], "decisions")
         if canonical(receipt).encode("utf-8") != body:
             raise ValueError("not the canonical bytes")
         return receipt
@@ -219,17 +258,20 @@ def parse_receipt(data):
 # Steps 3 to 6: the batch
 
 
+def real_moment(value):
+    moment = time.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
+    # strptime accepts the leap seconds 60 and 61; printing back does not.
+    if time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(calendar.timegm(moment))) != value or moment.tm_year < 1970:
+        raise ValueError("not a moment")
+
+
 def parse_header(line):
     try:
         header = read_json(line)
         HEADER(header)
         if header["v"] != 1:
             raise ValueError("v is not 1")
-        moment = time.strptime(header["sealed_at"], "%Y-%m-%dT%H:%M:%SZ")
-        # strptime accepts the leap seconds 60 and 61; printing back does not.
-        printed = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(calendar.timegm(moment)))
-        if printed != header["sealed_at"] or moment.tm_year < 1970:
-            raise ValueError("not a moment")
+        real_moment(header["sealed_at"])
         if canonical(header) != line:
             raise ValueError("not the canonical bytes")
         return header
@@ -475,7 +517,44 @@ def check_evidence(receipt, anchor):
         raise Failed("transaction_mismatch")
 
 
-# Steps 18 and 19, and the verdict
+# Steps 25 to 27: decisions
+
+
+def parse_statement(line):
+    try:
+        statement = read_json(line)
+        STATEMENT(statement)
+        real_moment(statement["decided_at"])
+        if canonical(statement) != line:
+            raise ValueError("not the canonical bytes")
+        return statement
+    except (ValueError, RecursionError) as error:
+        raise Failed("decision_malformed", str(error)[:200]) from None
+
+
+def check_own(receipt):
+    check_batch(receipt)
+    for anchor in receipt["anchors"]:
+        if "evidence" in anchor:
+            check_evidence(receipt, anchor)
+
+
+def check_decision(receipt, decision):
+    statement, nested = parse_statement(decision["statement"]), decision["receipt"]
+    digest = sha256(decision["statement"].encode("utf-8"))
+    if statement["document"] != receipt["document"]["digest"] or statement["decision"] != "approved":
+        raise Failed("decision_mismatch", "not an approval of this document")
+    if nested["document"]["digest"] != digest.hex():
+        raise Failed("decision_mismatch", "the receipt of another statement")
+    if nested["entry"]["salt"] != sha256(b"sceau-decision/1\x00" + digest).hex()[:32]:
+        raise Failed("decision_mismatch", "not sealed as a decision")
+    try:
+        check_own(nested)
+    except Failed as failed:
+        raise Failed("decision_receipt_invalid", f"{failed.code} {failed.detail}") from None
+
+
+# Steps 18 and 19, 28, and the verdict
 
 
 def check_trust(anchor, trust):
@@ -490,26 +569,51 @@ def check_trust(anchor, trust):
     return "ok" if anchor["block_hash"] in trust["block_hashes"] else "block_not_trusted"
 
 
+def conclude(receipt, trust):
+    """Step 7 and §5.1: the code, the anchor that gave it, and every place where the receipt is proven."""
+    anchors = receipt["anchors"]
+    if not anchors:
+        return "no_anchor", None, set()
+    codes = [check_trust(anchor, trust) for anchor in anchors]
+    proven = {(anchor["chain"], anchor["registry"]) for anchor, code in zip(anchors, codes) if code == "ok"}
+    for code in ["ok"] + PRECEDENCE:
+        if code in codes:
+            return code, anchors[codes.index(code)], proven
+    raise AssertionError("every anchor has a code")
+
+
+def weigh(nested, trust, proven):
+    code, _, places = conclude(nested, trust)
+    if code == "ok":
+        return "ok" if places & proven else "decision_not_proven"
+    if code == "block_not_trusted" or verdict(code) == "cannot_tell":
+        return "decision_not_checked"
+    return "decision_not_final" if verdict(code) == "not_yet" else "decision_not_proven"
+
+
 def verify(digest, data, trust):
     """The code and a detail for receipt bytes, a document's digest (hex) and the auditor's trust."""
     try:
         receipt = parse_receipt(data)
+        decisions = receipt.get("decisions", [])
         if receipt["document"]["digest"] != digest:
             raise Failed("document_mismatch", f"the receipt is about {receipt['document']['digest']}")
-        check_batch(receipt)
-        if not receipt["anchors"]:
-            raise Failed("no_anchor")
-        for anchor in receipt["anchors"]:
-            if "evidence" in anchor:
-                check_evidence(receipt, anchor)
+        check_own(receipt)
+        for decision in decisions:
+            check_decision(receipt, decision)
     except Failed as failed:
         return failed.code, failed.detail
-    codes = [check_trust(anchor, trust) for anchor in receipt["anchors"]]
-    for code in ["ok"] + PRECEDENCE:
-        if code in codes:
-            anchor = receipt["anchors"][codes.index(code)]
-            return code, f"block {anchor['block_number']} {anchor['block_hash']}, registry {anchor['registry']}"
-    raise AssertionError("every anchor has a code")
+    code, anchor, proven = conclude(receipt, trust)
+    if anchor is None:
+        return code, ""
+    detail = f"block {anchor['block_number']} {anchor['block_hash']}, registry {anchor['registry']}"
+    if code == "ok" and decisions:
+        codes = [weigh(decision["receipt"], trust, proven) for decision in decisions]
+        codes = [code for code in codes if code != "ok"]
+        code = next(iter(sorted(codes, key=lambda code: verdict(code) != "invalid")), "ok")
+        names = [parse_statement(decision["statement"])["validator"] for decision in decisions]
+        detail += f", approved by {names!a}"
+    return code, detail
 
 
 def verdict(code):
@@ -571,6 +675,19 @@ def run_trees(file, vector):
     return wrong
 
 
+def receipt_of_certificate(data):
+    """§2.5"""
+    if len(data) > MAX_PDF_BYTES:
+        usage("the PDF is longer than 16 MiB")
+    found = re.findall(rb'(?<=stream)\r?\n(\{"format":"sceau-receipt/1",[^\r\n]*)(?=(\r\n|\r|\n|\Z)(endstream)?)', data)
+    if len(found) != 1:
+        usage(f"the PDF has {len(found)} receipts, not one")
+    receipt, _, end = found[0]
+    if not end or len(receipt) > MAX_BYTES:
+        usage("the receipt in the PDF does not end")
+    return receipt
+
+
 def main(arguments):
     positional, hashes, single = [], [], {}
     as_json = False
@@ -627,7 +744,9 @@ def main(arguments):
         except OSError as error:
             usage(f"cannot read {name}: {error.strerror}")
 
-    data = read(positional[-1], MAX_BYTES + 1)
+    data = read(positional[-1], MAX_PDF_BYTES + 1)
+    if data.startswith(b"%PDF-"):
+        data = receipt_of_certificate(data)
     digest = digest or sha256(read(positional[0])).hex()
     trust = {"block_hashes": hashes, "registry": registry, "chain": single.get("--chain")}
     code, detail = verify(digest, data, trust)

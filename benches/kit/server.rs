@@ -2,24 +2,27 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
+use axum::{Extension, Router};
 use sceau::api::caller::Caller;
 use sceau::api::listen::Listener;
+use sceau::api::routes::Access;
 use sceau::api::secret::Pepper;
-use sceau::api::token::{Scopes, Tokens};
+use sceau::api::token::{Scope, Scopes, Tokens};
 use sceau::api::{self, Deadline, State};
 use sceau::config::Http;
 use sceau::ledger::Ledger;
-use sceau::ledger::accounts::{AccountId, Role};
+use sceau::ledger::accounts::Role;
 use sceau::ledger::intake::{Intake, Limits};
+use sceau::ledger::limits::{Change, Changes};
 use sceau::pipeline::schedule::Schedule;
 use sceau::ports::Ports;
 use sceau_verifier::Digest;
@@ -50,13 +53,18 @@ pub async fn service(ledger: &Ledger) -> Result<(Served, String)> {
 async fn state(ledger: &Ledger) -> Result<(State, JoinSet<()>, String)> {
     let ports = Ports::system();
     let consumer_key = format!("ck_bench_{:p}", &ports);
-    let account = ledger.create_account(&consumer_key, Role::Partner, &consumer_key, [0; 32]).await?;
+    ledger.create_account(&consumer_key, Role::Partner, &consumer_key, [0; 32]).await?;
+    // What is measured is not the limit on requests.
+    let changes =
+        Changes { requests_per_second: Change::Set(1_000_000), burst: Change::Set(1_000_000), digests_per_day: Change::Keep };
+    ledger.change_limits(Some(&consumer_key), changes).await?;
+    let credential = ledger.credential(&consumer_key).await?.context("the credential just made")?;
     let (intake, lanes) = Intake::start(ledger, &ports.entropy, Limits::default());
     let schedule = Schedule::parse("0 * * * * *")?;
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(1800));
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, 3600)?;
     let scopes = Scopes::of_role(Role::Partner);
-    let token = tokens.issue(account, &consumer_key, scopes, ports.clock.now(), ports.entropy.as_ref())?;
+    let token = tokens.issue(&credential, &consumer_key, scopes, ports.clock.now(), ports.entropy.as_ref())?;
     let pepper = Pepper::from_bytes([7; 32]);
     Ok((State::new(ledger.clone(), intake, ports, tokens, pepper, deadline, PUBLIC_URL), lanes, token))
 }
@@ -70,21 +78,25 @@ pub async fn no_op() -> Result<Served> {
 pub async fn no_op_with_token(ledger: &Ledger) -> Result<(Served, String)> {
     let (state, lanes, token) = state(ledger).await?;
     let handler = async |_: Caller, body: Bytes| canned(&body);
-    let mut served = serve(Router::new().route("/v1/proofs", post(handler)).with_state(state)).await?;
+    let access = Access::Scope(Scope::ProofsWrite);
+    let mut served = serve(Router::new().route("/v1/proofs", post(handler).layer(Extension(access))).with_state(state)).await?;
     served._lanes = Some(lanes);
     Ok((served, format!("Bearer {token}")))
 }
 
 /// One insert a request into a table of the same shape, answered after its commit.
 pub async fn insert_each(pool: &PgPool) -> Result<Served> {
-    let pool = Arc::new(pool.clone());
+    let (pool, counter) = (Arc::new(pool.clone()), Arc::new(AtomicU64::new(1)));
     let handler = async move |body: Bytes| {
         let Some(digest) = parsed(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-        let done = sqlx::query("insert into proofs_naive (account_id, batch, received_at, digest, salt) values (1, 1, now(), $1, $2)")
-            .bind(digest.as_ref())
-            .bind(&digest.as_ref()[..16])
-            .execute(&*pool)
-            .await;
+        let done = sqlx::query(
+            "insert into proofs_naive (account_id, batch, received_at, digest, salt, number) values (1, 1, now(), $1, $2, $3)",
+        )
+        .bind(digest.as_ref())
+        .bind(&digest.as_ref()[..16])
+        .bind(i64::try_from(counter.fetch_add(1, Ordering::Relaxed)).unwrap_or(i64::MAX))
+        .execute(&*pool)
+        .await;
         if done.is_ok() { canned(&body) } else { StatusCode::SERVICE_UNAVAILABLE.into_response() }
     };
     serve(Router::new().route("/v1/proofs", post(handler))).await
@@ -126,6 +138,3 @@ fn canned(body: &[u8]) -> axum::response::Response {
     );
     (StatusCode::CREATED, JSON, answer).into_response()
 }
-
-/// The account of a bench's own rows.
-pub const ACCOUNT: AccountId = AccountId(1);

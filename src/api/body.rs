@@ -1,5 +1,6 @@
 //! Reading bodies: bounded in length and time, refused before they are read where possible.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,8 +8,10 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use super::State;
 use super::error::{Code, Problem, Result};
@@ -23,13 +26,58 @@ impl JsonBytes {
     /// # Errors
     /// [`Code::BodyMalformed`] for what is no JSON, [`Code::BodyInvalid`] for JSON of another shape.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        serde_json::from_slice(&self.0).map_err(|error| {
-            let code = match error.classify() {
-                Category::Data => Code::BodyInvalid,
-                Category::Io | Category::Syntax | Category::Eof => Code::BodyMalformed,
-            };
-            code.with(shortened(&error.to_string())).member("line", error.line()).member("column", error.column())
-        })
+        parse(&self.0)
+    }
+}
+
+/// Reads a body as `T`.
+///
+/// # Errors
+/// [`Code::BodyMalformed`] for what is no JSON, [`Code::BodyInvalid`] for JSON of another shape.
+pub(super) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = match error.classify() {
+            Category::Data => Code::BodyInvalid,
+            Category::Io | Category::Syntax | Category::Eof => Code::BodyMalformed,
+        };
+        code.with(shortened(&error.to_string())).member("line", error.line()).member("column", error.column())
+    })
+}
+
+/// A list whose items stay unread, so that each is answered for by itself. Those beyond `MOST` are counted but not kept.
+#[derive(Debug)]
+pub(super) struct Items<'a, const MOST: usize> {
+    /// The first of them, `MOST` at most.
+    pub kept: Vec<&'a RawValue>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl<'de: 'a, 'a, const MOST: usize> Deserialize<'de> for Items<'a, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Reader<const MOST: usize>;
+        impl<'de, const MOST: usize> Visitor<'de> for Reader<MOST> {
+            type Value = Items<'de, MOST>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut items = Items { kept: Vec::new(), count: 0 };
+                while items.kept.len() < MOST
+                    && let Some(item) = list.next_element()?
+                {
+                    items.kept.push(item);
+                }
+                items.count = items.kept.len();
+                while items.count >= MOST && list.next_element::<IgnoredAny>()?.is_some() {
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+        deserializer.deserialize_seq(Reader)
     }
 }
 

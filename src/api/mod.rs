@@ -2,37 +2,56 @@
 
 mod body;
 pub mod caller;
+pub mod certificate;
+mod check;
+mod conditional;
 pub mod error;
 pub mod health;
+pub mod kagesecur;
+pub mod limit;
 pub mod listen;
+pub mod overview;
 mod partner;
+pub mod peer;
 pub mod receipt;
+pub mod routes;
 pub mod secret;
 pub mod token;
+pub mod traffic;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::routing::{get, post};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::{Json, Router, middleware};
+use ipnet::IpNet;
+use sceau_verifier::Digest;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
-use self::error::{Code, Result};
+use self::error::{Code, Problem, Result};
+use self::limit::Rates;
+use self::overview::Overview;
 use self::secret::Pepper;
 use self::token::Tokens;
+use self::traffic::Traffic;
 use crate::ledger::Ledger;
-use crate::ledger::intake::Intake;
+use crate::ledger::intake::{Intake, IntakeError};
 use crate::ports::Ports;
 
 /// The last moment RFC 3339 can write.
 const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
+
+/// Nobody looks for broken promises further back: about 136 years, in seconds.
+const LONGEST: i64 = 1 << 32;
 
 /// By when a proof is promised to be anchored.
 #[derive(Clone)]
@@ -64,6 +83,26 @@ impl Deadline {
     pub fn of(&self, received_at: OffsetDateTime) -> OffsetDateTime {
         let allowance = time::Duration::try_from(self.allowance).unwrap_or(time::Duration::MAX);
         self.next_seal(received_at).saturating_add(allowance).min(LAST)
+    }
+
+    /// What was received before the answered moment had to be anchored before `now`; `None` when nothing had to be.
+    #[must_use]
+    pub fn passed(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let allowance = time::Duration::try_from(self.allowance).ok()?;
+        let late = |received: OffsetDateTime| self.next_seal(received).saturating_add(allowance).min(LAST) < now;
+        // Whoever was received earlier is late earlier. Seals come at whole seconds, so whole seconds decide.
+        let back =
+            |seconds: i64| now.checked_sub(time::Duration::seconds(seconds)).map(|at| at.replace_nanosecond(0).unwrap_or(at));
+        let (mut near, mut far) = (0_i64, 1_i64);
+        while !late(back(far)?) {
+            near = far;
+            far = far.checked_mul(2).filter(|far| *far < LONGEST)?;
+        }
+        while far - near > 1 {
+            let middle = near + (far - near) / 2;
+            if late(back(middle)?) { far = middle } else { near = middle }
+        }
+        Some(self.next_seal(back(far)?))
     }
 }
 
@@ -112,6 +151,14 @@ pub struct State {
     pub limits: Limits,
     /// How credentials stand.
     pub standings: Arc<Standings>,
+    /// How often somebody may ask.
+    pub rates: Arc<Rates>,
+    /// Proxies of ours: whose word on a client's address is believed.
+    pub trusted: Arc<[IpNet]>,
+    /// How the service is doing.
+    pub overview: Arc<Overview>,
+    /// Requests, counted.
+    pub traffic: Traffic,
 }
 
 impl State {
@@ -129,6 +176,7 @@ impl State {
         deadline: Deadline,
         public_url: &str,
     ) -> Self {
+        let overview = Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE);
         Self {
             ledger,
             intake,
@@ -139,6 +187,10 @@ impl State {
             public_url: public_url.into(),
             limits: Limits::default(),
             standings: Arc::new(Standings::new(Self::STANDING)),
+            rates: Arc::default(),
+            trusted: Arc::default(),
+            overview: Arc::new(overview),
+            traffic: Traffic::default(),
         }
     }
 }
@@ -154,19 +206,28 @@ impl FromRequestParts<Self> for State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    Router::new()
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::ready))
-        .route("/problems", get(problems))
-        .route("/problems/{code}", get(problem))
-        .route("/oauth2/token", post(token::token))
-        .route("/.well-known/jwks.json", get(token::jwks))
-        .route("/.well-known/oauth-authorization-server", get(token::metadata))
-        .nest("/v1", partner::routes())
+    routes::router(&state)
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))
         .with_state(state)
+}
+
+/// In front of what cannot be answered without the database: refused at once while it is away, and given up when it goes.
+/// Handlers may be dropped at any point: what they had handed to the intake goes on there.
+async fn unless_away(api: State, request: Request, next: Next) -> Result<Response> {
+    tokio::select! {
+        biased;
+        () = api.ledger.gate().away() => Err(Problem::from(IntakeError::Away)),
+        response = next.run(request) => Ok(response),
+    }
+}
+
+/// The entity tag of a body, and whether the client has that one already (RFC 9110 §13.1.2).
+fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
+    let tag = format!("\"{}\"", Digest::of(body));
+    let same = conditional::has(headers, &tag);
+    (tag, same)
 }
 
 fn described(code: Code) -> Value {
@@ -194,5 +255,31 @@ mod tests {
         for (allowance, by) in [(1800, datetime!(2026-11-22 06:31:00 UTC)), (u64::MAX, LAST), (1 << 40, LAST)] {
             assert_eq!(Deadline::new(move |_| seal, Duration::from_secs(allowance)).of(datetime!(2026-11-22 06:00:30 UTC)), by);
         }
+    }
+
+    #[test]
+    fn what_was_received_before_the_passed_moment_is_late_and_nothing_else() {
+        let start = datetime!(2026-11-22 06:00:00 UTC);
+        // Seals each 7 minutes; now and then none for three days.
+        let next = move |moment: OffsetDateTime| {
+            let mut step = (moment - start).whole_nanoseconds().div_euclid(420_000_000_000) as i64 + 1;
+            while step.rem_euclid(2_000) < 600 {
+                step += 1;
+            }
+            start + time::Duration::seconds(step * 420)
+        };
+        for allowance in [0, 1, 419, 1_800, 500_000] {
+            let deadline = Deadline::new(next, Duration::from_secs(allowance));
+            for at in 0..400_i64 {
+                let now = start + time::Duration::milliseconds(at * 7_777_777);
+                let passed = deadline.passed(now).expect("seals have no beginning");
+                for off in [-1, 0, 1] {
+                    let received = passed + time::Duration::nanoseconds(off);
+                    assert_eq!(deadline.of(received) < now, received < passed, "{allowance} {now} {received}");
+                }
+            }
+        }
+        assert_eq!(Deadline::new(|_| LAST, Duration::ZERO).passed(start), None, "no seal ever came");
+        assert_eq!(Deadline::new(next, Duration::MAX).passed(start), None);
     }
 }

@@ -74,11 +74,7 @@ impl Pepper {
     /// # Errors
     /// Names the file, never what it holds.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-        let mut bytes = Box::new([0; 32]);
-        hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
-            .map_err(|_| anyhow::anyhow!("{}: the pepper must be 64 hex digits", path.display()))?;
-        Ok(Self(SecretBox::new(bytes)))
+        key_of(path, "the pepper").map(Self)
     }
 
     /// A pepper made of these bytes.
@@ -98,12 +94,64 @@ impl Pepper {
         mac.finalize().into_bytes().into()
     }
 
+    /// As [`Pepper::hash`] for other things than consumer secrets: no hash of one domain is one of another.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn keyed(&self, domain: Domain, text: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes any key");
+        mac.update(domain.prefix());
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+
     /// Whether `secret` is the one behind `stored`. With `None` (no such key) the same work is done, and the answer is no.
     #[must_use]
     pub fn matches(&self, secret: &str, stored: Option<&[u8; 32]>) -> bool {
         let equal = self.hash(secret).ct_eq(stored.unwrap_or(&[0; 32]));
         bool::from(equal) && stored.is_some()
     }
+}
+
+/// What is hashed under a pepper beside consumer secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// The password of the KageSecur dialect, as stored.
+    Empreinte,
+    /// The same, as it stands in a token of that dialect.
+    Token,
+    /// What an `auth` of that dialect is made of.
+    Auth,
+    /// An `auth`, as stored.
+    AuthHash,
+}
+
+impl Domain {
+    /// No consumer secret begins with a zero byte.
+    const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Empreinte => b"\0kagesecur empreinte\0",
+            Self::Token => b"\0kagesecur token\0",
+            Self::Auth => b"\0kagesecur auth\0",
+            Self::AuthHash => b"\0kagesecur auth hash\0",
+        }
+    }
+}
+
+/// The password of the KageSecur dialect: SHA-256 of identifiant and clef, in lower-case hex.
+#[must_use]
+pub fn empreinte(identifiant: &str, clef: &str) -> String {
+    hex::encode(Sha256::new().chain_update(identifiant).chain_update(clef).finalize())
+}
+
+/// Reads a key of 64 hex digits; white space at the ends of the file is ignored.
+pub(super) fn key_of(path: &Path, what: &str) -> anyhow::Result<SecretBox<[u8; 32]>> {
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let mut bytes = Box::new([0; 32]);
+    hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
+        .map_err(|_| anyhow::anyhow!("{}: {what} must be 64 hex digits", path.display()))?;
+    Ok(SecretBox::new(bytes))
 }
 
 #[cfg(test)]
@@ -150,6 +198,17 @@ mod tests {
         assert!(!pepper.matches("cs_b", Some(&stored)));
         assert!(!other.matches("cs_a", Some(&stored)));
         assert!(!pepper.matches("cs_a", None));
+    }
+
+    #[test]
+    fn domains_do_not_meet() {
+        let pepper = Pepper::from_bytes([1; 32]);
+        let mut hashes: Vec<[u8; 32]> =
+            [Domain::Empreinte, Domain::Token, Domain::Auth, Domain::AuthHash].map(|domain| pepper.keyed(domain, b"x")).to_vec();
+        hashes.push(pepper.hash("x"));
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 5);
     }
 
     #[test]

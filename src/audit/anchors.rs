@@ -23,7 +23,7 @@ pub(super) async fn check(
     tell: &mut (impl FnMut(&Report) + Send),
 ) -> Result<()> {
     for target in ledger.audit_targets().await? {
-        let (missing, surplus) = ledger.audit_plan(target.id, target.first_number).await?;
+        let (missing, surplus) = ledger.audit_plan(&target).await?;
         if let Some(batch) = missing {
             report.add("anchors", key(batch, target.id), "a sealed batch has no anchor here");
         }
@@ -31,7 +31,7 @@ pub(super) async fn check(
             report.add(
                 "anchors",
                 key(batch, target.id),
-                "a batch that is not sealed, or comes before the registry's first, has an anchor",
+                "a batch that is not sealed, comes before the registry's first, or after its retirement, has an anchor",
             );
         }
         let witness = lanes::witness(witnesses, &target);
@@ -70,7 +70,7 @@ fn check_rows(target: &TargetRow, page: &AnchorPage, report: &mut Report) {
 
 fn rank(state: &str) -> u8 {
     match state {
-        "planned" => 0,
+        "planned" | "withdrawn" => 0,
         "sent" => 1,
         "included" => 2,
         _ => 3,
@@ -84,19 +84,23 @@ fn check_history(anchor: &AnchorRow, history: &[&HistoryRow], stored: usize, rep
         report.add("anchor_history", anchor_key, "the first state is not planned");
         return;
     };
-    let (mut state, mut signed) = (first.state.as_str(), 0);
+    // `live`: signed since attempts were last given up together with their nonce.
+    let (mut state, mut signed, mut live) = (first.state.as_str(), 0, 0);
     for row in &history[1..] {
         let legal = matches!(
             (state, row.state.as_str()),
-            ("planned", "sent" | "included")
-                | ("sent", "sent" | "included")
-                | ("included", "included" | "final" | "sent" | "planned")
+            ("planned", "sent" | "included" | "withdrawn")
+                | ("sent", "sent" | "included" | "planned" | "withdrawn")
+                | ("included", "included" | "final" | "sent" | "planned" | "withdrawn")
+                | ("withdrawn", "planned" | "sent")
         );
         if !legal {
             report.add("anchor_history", format!("id={} {anchor_key}", row.id), format!("{} follows {state}", row.state));
             return;
         }
-        signed += usize::from(row.state == "sent" && state != "included");
+        let one = usize::from(row.state == "sent" && !matches!(state, "included" | "withdrawn"));
+        signed += one;
+        live = if (state, row.state.as_str()) == ("sent", "planned") { 0 } else { live + one };
         state = &row.state;
     }
     if state != anchor.state {
@@ -109,7 +113,7 @@ fn check_history(anchor: &AnchorRow, history: &[&HistoryRow], stored: usize, rep
         let table = if stored < signed { "attempts" } else { "anchor_history" };
         report.add(table, anchor_key.clone(), format!("{stored} attempts are stored, the history tells of {signed}"));
     }
-    if (anchor.nonce.is_some()) != (signed > 0) {
+    if (anchor.nonce.is_some()) != (live > 0) {
         report.add("anchors", anchor_key, "its nonce and its history contradict each other");
     }
 }

@@ -31,16 +31,25 @@ fn matches(target: &TargetRow, anchor: &AnchorRow, attempt: &AttemptRow) -> Resu
     if tx.input != registry::anchor_call(anchor.batch.unsigned_abs(), root, size.unsigned_abs()) {
         return Err(format!("it does not anchor batch {}", anchor.batch));
     }
-    if i64::try_from(tx.nonce).ok() != anchor.nonce {
-        return Err(format!("its nonce is {}, that of its anchor is {:?}", tx.nonce, anchor.nonce));
+    // One that was given up has the nonce of a publisher that was replaced; its anchor may have another by now.
+    let (nonce, owner) = match &attempt.retired_signer {
+        Some(signer) => (attempt.retired_nonce, Some(signer)),
+        None => (anchor.nonce, anchor.signer.as_ref()),
+    };
+    if i64::try_from(tx.nonce).ok() != nonce {
+        return Err(format!("its nonce is {}, that of its anchor is {}", tx.nonce, shown_nonce(nonce)));
     }
     let fees = (i128::try_from(tx.max_fee_per_gas), i128::try_from(tx.max_priority_fee_per_gas));
     if fees != (Ok(attempt.max_fee.into()), Ok(attempt.max_priority_fee.into())) {
         return Err("its fees are not those of its columns".into());
     }
     match signed.signature().recover_address_from_prehash(&tx.signature_hash()) {
-        Ok(signer) if anchor.signer.as_deref() == Some(signer.as_slice()) => Ok(()),
+        Ok(signer) if owner.is_some_and(|owner| owner == signer.as_slice()) => Ok(()),
         Ok(signer) => Err(format!("it is signed by {signer}, not by the signer of its lane")),
         Err(error) => Err(format!("its signature is wrong: {error}")),
     }
+}
+
+fn shown_nonce(nonce: Option<i64>) -> String {
+    nonce.map_or_else(|| "none".into(), |nonce| nonce.to_string())
 }

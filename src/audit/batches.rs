@@ -24,7 +24,10 @@ pub(super) async fn check(ledger: &Ledger, report: &mut Report, tell: &mut (impl
             check_place(&previous, batch, report);
             if let Some(sealed) = Sealed::of(batch, report) {
                 check_header(&previous, batch, &sealed, report);
+                check_policy(batch, report);
                 entries::check_tree(ledger, &sealed, report).await?;
+            } else if batch.state != "sealed" {
+                entries::check_pool(ledger, batch.number, report).await?;
             }
             previous = Previous { number: batch.number, state: batch.state.clone(), root: batch.root.clone() };
             report.batches += 1;
@@ -44,14 +47,14 @@ pub(super) fn key(number: i64) -> String {
     format!("number={number}")
 }
 
-/// Number and state follow from those before: any sealed, then closed, then exactly one open.
+/// Number and state follow from those before: any sealed or lost, then closed, then exactly one open.
 fn check_place(previous: &Previous, batch: &BatchRow, report: &mut Report) {
     let number = batch.number;
     if number != previous.number + 1 {
         report.add("batches", key(previous.number + 1), format!("the batch is missing; the next there is has number {number}"));
     }
     let rank = |state: &str| match state {
-        "sealed" => 0,
+        "sealed" | "lost" => 0,
         "closed" => 1,
         _ => 2,
     };
@@ -111,4 +114,24 @@ fn check_header(previous: &Previous, batch: &BatchRow, sealed: &Sealed, report: 
     if sealed_at != i64::try_from(header.sealed_at).ok().map(|at| (at, 0)) {
         wrong("sealed_at is not that of its header");
     }
+}
+
+/// The rule it is judged by is the one it was sealed under, lowered only where anchors were withdrawn.
+fn check_policy(batch: &BatchRow, report: &mut Report) {
+    let lowered = batch.withdrawn && batch.policy.is_some_and(|needed| batch.anchors_needed < needed);
+    if batch.policy != Some(batch.anchors_needed) && !lowered {
+        let policy = batch.policy.map_or_else(|| "nothing".into(), |needed| needed.to_string());
+        let what = format!("it needs {} anchors, the policy it was sealed under says {policy}", batch.anchors_needed);
+        report.add("batches", key(batch.number), what);
+    }
+}
+
+/// A batch counts as anchored exactly when the rule says so.
+pub(super) async fn check_anchored(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    for row in ledger.audit_anchored(super::NAMED as i64).await? {
+        let counts = if row.anchored { "counts" } else { "does not count" };
+        let what = format!("it {counts} as anchored, but {} of {} anchors stand", row.standing, row.needed);
+        report.add("batches", key(row.number), what);
+    }
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! Proofs and tiles: the tree built again from the entries, compared hash by hash with what is stored.
 
 use sceau_verifier::tile::{self, TileId};
-use sceau_verifier::{Tree, merkle};
+use sceau_verifier::{Digest, Tree, decision, merkle};
 
 use super::batches::{Sealed, key as batch_key};
-use super::{Report, Result, shown};
+use super::{Report, Result, shown, validations};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TileRow;
 
@@ -23,11 +23,25 @@ pub(super) async fn check_strays(ledger: &Ledger, report: &mut Report) -> Result
     Ok(())
 }
 
+/// By what the proofs of accounts with an identity are found in the KageSecur dialect.
+pub(super) async fn check_doubled(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    for odd in ledger.audit_doubled(1_000).await? {
+        let key = format!("account_id={} digest={}", odd.account_id, shown(&odd.digest));
+        report.add("doubled_digests", key, odd.why);
+    }
+    Ok(())
+}
+
 /// Entries, tiles and root of a sealed batch. Which of the three is at odds with the other two is the one named.
 pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Report) -> Result<()> {
     let number = sealed.number.unsigned_abs();
-    let mut leaves = vec![sealed.header.leaf().into()];
-    let count = ledger.each_entry(number, |entry| leaves.push(merkle::leaf_hash(entry).into())).await?;
+    let (mut leaves, mut marked) = (vec![sealed.header.leaf().into()], Vec::new());
+    let look = |entry: &[u8; 48]| {
+        leaves.push(merkle::leaf_hash(entry).into());
+        marked.extend(decision_of(entry));
+    };
+    let count = ledger.each_entry(number, look).await?;
+    validations::check_marked(ledger, sealed.number, &marked, report).await?;
     let tree = tokio::task::spawn_blocking(move || {
         leaves[1..].sort_unstable();
         Tree::from_leaves(leaves)
@@ -55,6 +69,20 @@ pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Re
         report.add("batches", batch_key(sealed.number), "its header is not leaf 0 of its tree");
     }
     compare(ledger, sealed.number, &tree.layer(0)[1..], &stored[1..], report).await
+}
+
+/// The entries of a batch without a tree: of them only the decisions can be compared with anything.
+pub(super) async fn check_pool(ledger: &Ledger, batch: i64, report: &mut Report) -> Result<()> {
+    let mut marked = Vec::new();
+    ledger.each_entry(batch.unsigned_abs(), |entry| marked.extend(decision_of(entry))).await?;
+    validations::check_marked(ledger, batch, &marked, report).await
+}
+
+/// The digest of an entry whose salt marks it as a decision.
+fn decision_of(entry: &[u8; 48]) -> Option<Vec<u8>> {
+    let (digest, salt) = entry.split_at(Digest::LEN);
+    let mark = decision::salt(&Digest::try_from(digest).ok()?);
+    (mark.as_bytes()[..] == *salt).then(|| digest.to_vec())
 }
 
 /// Names proofs that are not in the tree and leaves that have no proof; both ascend.

@@ -3,6 +3,7 @@
 use super::{Report, Result, Witness, shown};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TargetRow;
+use crate::ledger::batches::Batch;
 
 /// The witness for a target.
 pub(super) fn witness<'a>(witnesses: &'a [Witness], target: &TargetRow) -> Option<&'a Witness> {
@@ -42,7 +43,7 @@ pub(super) async fn check_targets(ledger: &Ledger, witnesses: &[Witness], report
         // Asked before the batches: both only grow.
         let last = chain.last_number().await?;
         let sealed = ledger.batch(last).await?;
-        let holds = last < target.first_number.unsigned_abs() || matches!(sealed, Some(crate::ledger::batches::Batch::Sealed(_)));
+        let holds = last < target.first_number.unsigned_abs() || matches!(sealed, Some(Batch::Sealed(_) | Batch::Lost { .. }));
         if !holds {
             report.add(
                 "batches",
@@ -72,6 +73,10 @@ pub(super) async fn check(ledger: &Ledger, witnesses: &[Witness], report: &mut R
         }
         let same = |witness: &&Witness| i64::try_from(witness.chain.target().chain_id) == Ok(lane.chain_id);
         if let (Some(witness), Ok(signer)) = (witnesses.iter().find(same), <[u8; 20]>::try_from(lane.signer.as_slice())) {
+            // A key that is no publisher any more may be used for anything: it may have been replaced for being stolen.
+            if !publishes(witnesses, lane.chain_id, signer).await? {
+                continue;
+            }
             let mined = witness.chain.nonce(signer.into()).await?;
             // Read again: the service may have gone on meanwhile.
             let next = ledger.audit_lanes().await?.iter().find(|other| other.id == lane.id).map(|lane| lane.next_nonce);
@@ -85,4 +90,14 @@ pub(super) async fn check(ledger: &Ledger, witnesses: &[Witness], report: &mut R
         }
     }
     Ok(())
+}
+
+/// Whether a signer may anchor in any registry that is asked on this chain.
+async fn publishes(witnesses: &[Witness], chain_id: i64, signer: [u8; 20]) -> Result<bool> {
+    for witness in witnesses.iter().filter(|witness| i64::try_from(witness.chain.target().chain_id) == Ok(chain_id)) {
+        if witness.chain.publisher().await? == Some(signer.into()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

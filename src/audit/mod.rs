@@ -7,8 +7,10 @@
 mod anchors;
 mod attempts;
 mod batches;
+mod calls;
 mod entries;
 mod lanes;
+mod validations;
 
 use std::sync::Arc;
 
@@ -57,6 +59,8 @@ pub struct Report {
     pub proofs: u64,
     /// Anchors checked.
     pub anchors: u64,
+    /// Documents checked that were submitted to validators.
+    pub validations: u64,
     /// Targets for which no chain was given: their anchors were checked among themselves only.
     pub unasked: Vec<String>,
     /// The first findings, in the order of the checks: what comes later may follow from what comes first.
@@ -108,9 +112,14 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     let mut tell = |report: &Report| progress(Progress { done: report.batches + report.anchors, total });
     batches::check(ledger, &mut report, &mut tell).await?;
     entries::check_strays(ledger, &mut report).await?;
+    validations::check(ledger, &mut report).await?;
     lanes::check_targets(ledger, witnesses, &mut report).await?;
     anchors::check(ledger, witnesses, &mut report, &mut tell).await?;
+    batches::check_anchored(ledger, &mut report).await?;
+    calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
+    // Last: what is amiss here follows from the proofs, if they are amiss.
+    entries::check_doubled(ledger, &mut report).await?;
     Ok(report)
 }
 

@@ -1,12 +1,15 @@
 //! What Sceau needs of an EVM chain, and nothing more: [`Chain`].
 //!
 //! A chain is asked, never remembered: every answer is a fact of one moment, and [`Block`] hashes are how two moments
-//! are told apart. The real chain is [`evm`]; tests bring a model of their own.
+//! are told apart. The real chain is [`evm`], or several of them through [`endpoints`]; tests bring a model of their own.
 
+pub mod administer;
 pub mod deploy;
+pub mod endpoints;
 pub mod evidence;
 pub mod evm;
 pub mod fees;
+pub mod observed;
 pub mod registry;
 pub mod signer;
 
@@ -55,6 +58,19 @@ pub struct Heads {
     pub safe: Option<Block>,
     /// Block of the `finalized` tag, where the chain has one.
     pub finalized: Option<Block>,
+}
+
+impl Heads {
+    /// Height at and below which blocks are final: that of the `finalized` tag, or `depth` below the head where a depth is
+    /// given; `None` when no block is.
+    #[must_use]
+    pub fn final_height(&self, depth: Option<u64>) -> Option<u64> {
+        match depth {
+            // A young chain has no block that deep: no wrap-around into "everything is final".
+            Some(depth) => self.latest.number.checked_sub(depth),
+            None => self.finalized.map(|block| block.number),
+        }
+    }
 }
 
 /// What the registry stores of a root (one storage word).
@@ -167,12 +183,18 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
     /// Number of the registry's newest anchor at `latest` (its first number minus one when it has none).
     async fn last_number(&self) -> Result<u64, ChainError>;
 
+    /// Who may anchor, at `latest`; `None` while the publisher is revoked.
+    async fn publisher(&self) -> Result<Option<Address>, ChainError>;
+
     /// The registry's record of `root` at `latest`.
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError>;
 
     /// Where the transaction is on the canonical chain; `None` when it is not mined. The block's hash is the one the
     /// node answers for that height at the same moment.
     async fn inclusion(&self, tx_hash: B256) -> Result<Option<Inclusion>, ChainError>;
+
+    /// What a mined transaction cost its sender, wei; `None` when it is not mined, or the node does not tell.
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError>;
 
     /// The transaction that anchored `root`, looked up by its event in the block `record` names.
     async fn anchoring(&self, root: B256, record: &Record) -> Result<Option<Inclusion>, ChainError>;
@@ -185,4 +207,31 @@ pub trait Chain: std::fmt::Debug + Send + Sync {
 
     /// Everything a verifier needs to check the anchor from the block's hash alone, checked before it is returned.
     async fn evidence(&self, root: B256, inclusion: &Inclusion) -> Result<Evidence, ChainError>;
+
+    /// Height at and below which blocks count as final, `heads` being what [`Chain::heads`] answered.
+    fn final_height(&self, heads: &Heads, depth: Option<u64>) -> Option<u64> {
+        heads.final_height(depth)
+    }
+
+    /// Whether everybody who has a say calls `block` final. Where one endpoint is all there is, nobody else is asked.
+    async fn vouched(&self, _block: &Block, _depth: Option<u64>) -> Result<bool, ChainError> {
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_young_chain_has_no_final_block() {
+        let block = |number| Block { number, hash: B256::ZERO, time: 0 };
+        let heads = Heads { latest: block(5), base_fee: 0, safe: None, finalized: None };
+        assert_eq!(heads.final_height(Some(6)), None);
+        assert_eq!(heads.final_height(Some(5)), Some(0));
+        assert_eq!(heads.final_height(Some(0)), Some(5));
+        assert_eq!(heads.final_height(None), None, "no tag, no depth: nothing is ever final");
+        let tagged = Heads { finalized: Some(block(3)), ..heads };
+        assert_eq!(tagged.final_height(None), Some(3));
+    }
 }

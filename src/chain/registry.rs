@@ -33,7 +33,15 @@ alloy::sol! {
         function lastNumber() external view returns (uint64);
         function firstNumber() external view returns (uint64);
         function publisher() external view returns (address);
+        function pendingPublisher() external view returns (address);
         function owner() external view returns (address);
+        function pendingOwner() external view returns (address);
+
+        function proposePublisher(address newPublisher) external;
+        function acceptPublisher() external;
+        function revokePublisher() external;
+        function transferOwnership(address newOwner) external;
+        function acceptOwnership() external;
     }
 }
 
@@ -204,9 +212,20 @@ mod tests {
             (AnchorRegistry::lastNumberCall::SIGNATURE, "uint64"),
             (AnchorRegistry::firstNumberCall::SIGNATURE, "uint64"),
             (AnchorRegistry::publisherCall::SIGNATURE, "address"),
+            (AnchorRegistry::pendingPublisherCall::SIGNATURE, "address"),
             (AnchorRegistry::ownerCall::SIGNATURE, "address"),
+            (AnchorRegistry::pendingOwnerCall::SIGNATURE, "address"),
         ] {
             assert!(has("function", &format!("{call} -> ({returns})")), "{call}");
+        }
+        for call in [
+            AnchorRegistry::proposePublisherCall::SIGNATURE,
+            AnchorRegistry::acceptPublisherCall::SIGNATURE,
+            AnchorRegistry::revokePublisherCall::SIGNATURE,
+            AnchorRegistry::transferOwnershipCall::SIGNATURE,
+            AnchorRegistry::acceptOwnershipCall::SIGNATURE,
+        ] {
+            assert!(has("function", call), "{call}");
         }
         // Every error the contract declares is one that is understood here.
         for (_, text) in declared.iter().filter(|(kind, _)| kind == "error") {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::{Decodable2718, Encodable2718};
@@ -21,6 +22,9 @@ use super::{Target, registry};
 /// batch n waits in the pool. An anchor costs about 52,000 gas in steady state; a call that reverts costs less. Unused gas is not paid, so the room above only raises the balance a node
 /// wants to see at sending.
 pub const ANCHOR_GAS: u64 = 120_000;
+
+/// How long a signer may take.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An anchor transaction to be signed: everything that varies. It is of type 2 (EIP-1559), carries no value and no
 /// access list, and its gas limit is [`ANCHOR_GAS`].
@@ -79,9 +83,26 @@ pub enum SignError {
     /// The signer failed or refused.
     #[error("signer refused: {0}")]
     Refused(String),
+    /// The service that keeps the key cannot be asked, or does not keep a key that is fit.
+    #[error("{0}")]
+    Service(String),
     /// The signer answered with something else than what was asked. Nothing of it may be used.
     #[error("signer answered with a wrong {0}")]
     Mismatch(&'static str),
+}
+
+/// An error with its causes, in one line: what key services say stands at the end. What a cause only repeats is left out.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Holds one key and signs anchors with it.
@@ -90,9 +111,14 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// The account that pays and that the registry knows as publisher.
     fn address(&self) -> Address;
 
-    /// Signs, and returns only a transaction that was checked to be `anchor`, field by field, signed by
+    /// Signs, and returns only a transaction that was checked to be `asked`, field by field, signed by
     /// [`Signer::address`].
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError>;
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError>;
+
+    /// [`Signer::sign_eip1559`] of an anchor.
+    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
+        self.sign_eip1559(&anchor.unsigned()).await
+    }
 }
 
 /// A [`Signer`] over any of alloy's transaction signers: a local key, or a key service that answers over the network.
@@ -122,7 +148,10 @@ impl<S: TxSigner<Signature> + Send + Sync> Wallet<S> {
     pub async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError> {
         // alloy lends the transaction to the signer mutably, so a signer gets a copy of its own.
         let mut lent = asked.clone();
-        let signature = self.0.sign_transaction(&mut lent).await.map_err(|e| SignError::Refused(e.to_string()))?;
+        // A key service may hang.
+        let signing = tokio::time::timeout(PATIENCE, self.0.sign_transaction(&mut lent)).await;
+        let signed = signing.map_err(|_| SignError::Refused(format!("no answer within {} s", PATIENCE.as_secs())))?;
+        let signature = signed.map_err(|error| SignError::Refused(causes(&error)))?;
         let raw: Bytes = lent.into_signed(signature).encoded_2718().into();
         check(&raw, asked, self.0.address())
     }
@@ -167,8 +196,9 @@ impl<S: TxSigner<Signature> + Send + Sync> Signer for Wallet<S> {
         self.account()
     }
 
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
-        self.sign_eip1559(&anchor.unsigned()).await
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError> {
+        // The inherent one: this trait is for those who do not care where the key is.
+        Self::sign_eip1559(self, asked).await
     }
 }
 

@@ -59,7 +59,15 @@ impl Connection {
     /// # Errors
     /// When something is missing or cannot be read.
     pub fn client(self) -> anyhow::Result<Client> {
-        Ok(Client::new(self.access()?)?.on_wait(|message| say(message)))
+        self.client_as("partner")
+    }
+
+    /// Like [`Connection::client`], with the local stack's account of another role.
+    ///
+    /// # Errors
+    /// When something is missing or cannot be read.
+    pub fn client_as(self, role: &str) -> anyhow::Result<Client> {
+        Ok(Client::new(self.access_as(role)?)?.on_wait(|message| say(message)))
     }
 
     /// Everything [`Client::new`] needs, from the options or from the local stack.
@@ -67,6 +75,10 @@ impl Connection {
     /// # Errors
     /// When something is missing or cannot be read.
     pub fn access(self) -> anyhow::Result<Access> {
+        self.access_as("partner")
+    }
+
+    fn access_as(self, role: &str) -> anyhow::Result<Access> {
         // A variable set to nothing counts as not set.
         let text = |value: Option<String>| value.filter(|text| !text.is_empty());
         let path = |value: Option<PathBuf>| value.filter(|path| !path.as_os_str().is_empty());
@@ -78,7 +90,7 @@ impl Connection {
             None => self.consumer_secret.filter(|secret| !secrecy::ExposeSecret::expose_secret(secret).is_empty()),
         };
         if api_url.is_none() && ca_cert.is_none() && consumer_key.is_none() && secret.is_none() {
-            return local_stack(&std::env::current_dir().context("the current folder")?);
+            return local_stack(&std::env::current_dir().context("the current folder")?, role);
         }
         let missing = |option: &str, variable: &str| usage(format!("{option} is missing: give it, or set {variable}"));
         Ok(Access {
@@ -91,7 +103,7 @@ impl Connection {
 }
 
 /// The local stack that was started in `folder` or the nearest folder above it.
-fn local_stack(folder: &Path) -> anyhow::Result<Access> {
+fn local_stack(folder: &Path, role: &str) -> anyhow::Result<Access> {
     let file = folder.ancestors().map(|folder| folder.join(DEV_FILE)).find(|file| file.is_file()).ok_or_else(|| {
         usage(
             "which API is meant? Give --api-url, --consumer-key and --consumer-secret-file (or SCEAU_API_URL, SCEAU_CONSUMER_KEY \
@@ -100,8 +112,8 @@ fn local_stack(folder: &Path) -> anyhow::Result<Access> {
     })?;
     let named = || file.display().to_string();
     let dev: Dev = serde_json::from_slice(&read(&file)?).with_context(named)?;
-    let account = dev.accounts.into_iter().find(|account| account.role == "partner");
-    let account = account.with_context(|| format!("{}: there is no account with the role partner", named()))?;
+    let account = dev.accounts.into_iter().find(|account| account.role == role);
+    let account = account.with_context(|| format!("{}: there is no account with the role {role}", named()))?;
     let ca_cert = dev.ca_cert.map(|text| {
         // Either the certificate or the name of its file.
         if text.starts_with("-----BEGIN") {

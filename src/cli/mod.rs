@@ -10,13 +10,14 @@ pub mod lookup;
 pub mod operator;
 pub mod output;
 pub mod submit;
+pub mod validations;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::operator::{account, audit, contract, server};
+use self::operator::{account, audit, contract, recover, server, target};
 use self::output::{Ending, Out, Usage, say, sentence};
 use crate::telemetry;
 
@@ -40,7 +41,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.";
     subcommand_value_name = "COMMAND"
 )]
 struct Cli {
-    /// Settings file of serve, migrate, account and audit
+    /// Settings file of serve, migrate, account, audit, recover, target and contract
     #[arg(id = "outer_config", long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -53,11 +54,15 @@ enum Command {
     Submit(submit::Submit),
     Status(lookup::Status),
     Receipt(lookup::GetReceipt),
+    Certificate(lookup::GetCertificate),
+    Validations(validations::Validations),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
     Account(account::Account),
     Audit(audit::Audit),
+    Recover(recover::Recover),
+    Target(target::Target),
     Contract(contract::Contract),
 }
 
@@ -93,12 +98,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Submit(command) => submit::run(command, &mut out).await,
         Command::Status(command) => lookup::status(command, &mut out).await,
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
+        Command::Certificate(command) => lookup::certificate(command, &mut out).await,
+        Command::Validations(command) => validations::run(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,
         Command::Account(command) => account::run(command, outer, &mut out).await,
         Command::Audit(command) => audit::run(command, outer, &mut out).await,
-        Command::Contract(command) => contract::run(command, &mut out).await,
+        Command::Recover(command) => recover::run(command, outer, &mut out).await,
+        Command::Target(command) => target::run(command, outer, &mut out).await,
+        Command::Contract(command) => contract::run(command, outer, &mut out).await,
     }?;
     out.flush()?;
     Ok(ending)

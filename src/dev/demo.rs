@@ -57,11 +57,13 @@ pub async fn run(folder: &Folder, stack: &Stack, root: &Path) -> Result<Outcome>
             file_name: path.strip_prefix(root).ok().map(|name| name.display().to_string()),
             reference: None,
             labels: vec!["demo".into()],
+            validation: false,
+            again: false,
         })
         .collect();
     let proofs = client.submit(&items).await?;
     bar.finish_and_clear();
-    let mut batches: BTreeMap<u64, Status> = proofs.iter().map(|proof| (proof.batch, Status::Pending)).collect();
+    let mut batches: BTreeMap<u64, Status> = proofs.iter().filter_map(|proof| Some((proof.batch?, Status::Pending))).collect();
     line("accepted", format_args!("{} digests, in batch {}", proofs.len(), listed(batches.keys())));
 
     let waited = tokio::time::timeout(PATIENCE, wait(&client, &mut batches)).await;

@@ -13,8 +13,14 @@ use serde::{Deserialize, Serialize};
 pub struct DevJson {
     /// Address of the API.
     pub api_url: String,
-    /// Certificate of the authority to trust for it, PEM file.
+    /// Address of the KageSecur dialect.
+    #[serde(default)]
+    pub kagesecur_url: String,
+    /// Certificate of the authority to trust for both, PEM file.
     pub ca_cert: PathBuf,
+    /// Metrics of the service.
+    #[serde(default)]
+    pub metrics_url: String,
     /// JSON-RPC of the chain.
     pub rpc_url: String,
     /// EIP-155 chain id.
@@ -38,6 +44,18 @@ pub struct DemoAccount {
     pub consumer_key: String,
     /// Secret half.
     pub consumer_secret: String,
+    /// Its identity in the KageSecur dialect, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kagesecur: Option<DemoIdentity>,
+}
+
+/// With what a demo account logs in to the KageSecur dialect: its empreinte is SHA-256(identifiant || clef).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoIdentity {
+    /// Its name there.
+    pub identifiant: String,
+    /// Its password there.
+    pub clef: String,
 }
 
 /// The folder, made when missing, readable by its owner and, where a server runs as another user, passable for that user.

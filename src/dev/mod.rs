@@ -45,12 +45,20 @@ pub struct Options {
     pub folder: PathBuf,
 
     /// Port of the service
-    #[arg(long, default_value_t = 42_000)]
+    #[arg(long, default_value_t = 42_001)]
     pub port: u16,
+
+    /// Port of the KageSecur dialect
+    #[arg(long, default_value_t = 42_000)]
+    pub kagesecur_port: u16,
 
     /// Port of the chain's JSON-RPC
     #[arg(long, default_value_t = 8_545)]
     pub rpc_port: u16,
+
+    /// Port of health and metrics
+    #[arg(long, default_value_t = 42_003)]
+    pub metrics_port: u16,
 
     /// End after the proof instead of staying up
     #[arg(long)]
@@ -75,9 +83,14 @@ pub struct Options {
 /// One sentence for whoever sits at the terminal: what is missing or in the way, and what to do about it.
 pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
     let folder = Folder::open(&options.folder, options.reset)?;
-    let address = SocketAddr::from(([127, 0, 0, 1], options.port));
+    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let addresses = [local(options.port), local(options.kagesecur_port), local(options.metrics_port)];
     // Before anything is started, so that nothing has to be taken down again.
-    for (address, option) in [(address, "--port"), (([127, 0, 0, 1], options.rpc_port).into(), "--rpc-port")] {
+    let [partner, kagesecur, metrics] = addresses;
+    let rpc = local(options.rpc_port);
+    for (address, option) in
+        [(partner, "--port"), (kagesecur, "--kagesecur-port"), (metrics, "--metrics-port"), (rpc, "--rpc-port")]
+    {
         host::ensure_free(address).with_context(|| format!("choose another port with {option}"))?;
     }
     let (stopped, stopping) = watch::channel(false);
@@ -87,12 +100,12 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
     });
 
     let started = tokio::select! {
-        started = Stack::start(&folder, address, options.rpc_port, &ports) => started?,
+        started = Stack::start(&folder, addresses, options.rpc_port, &ports) => started?,
         _ = &mut signal => return Ok(()),
     };
     let config = config::Config::load(Some(&folder.settings()))?;
     let mut until = stopping.clone();
-    let mut service = tokio::spawn(app::serve(config, ports.clone(), async move {
+    let mut service = tokio::spawn(app::serve(config, app::Mode::All, ports.clone(), async move {
         // An error means that the sender is gone, and with it this function.
         let _ = until.wait_for(|stopped| *stopped).await;
     }));
@@ -122,6 +135,7 @@ pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> 
 async fn work(folder: &Folder, stack: &Stack, options: &Options) -> anyhow::Result<()> {
     stack.wait_until_ready().await?;
     line("service", format_args!("{}  (trust {})", stack.access.api_url, folder.shown(&stack.ca_cert)));
+    line("kagesecur", &stack.told.kagesecur_url);
     if !options.no_proof && (options.once || options.prove.is_some() || !folder.demo().exists()) {
         let files = match &options.prove {
             Some(folder) => folder.clone(),

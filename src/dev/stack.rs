@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 
 use super::anvil::{self, Anvil, Mining};
-use super::folder::{self, DemoAccount, DevJson, Folder};
+use super::folder::{self, DemoAccount, DemoIdentity, DevJson, Folder};
 use super::postgres::{self, Postgres};
 use super::{cert, line, say};
-use crate::api::secret::{self, Pepper};
+use crate::api::secret::{self, Domain, Pepper};
 use crate::chain::deploy::{self, Plan};
 use crate::chain::evm::Evm;
 use crate::chain::signer::LocalWallet;
@@ -28,7 +28,8 @@ const SCHEDULE: &str = "*/10 * * * * *";
 /// How long deploying, and the service's start, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Whose accounts are made.
-const ACCOUNTS: [(&str, Role); 2] = [("demo-partner", Role::Partner), ("demo-manager", Role::Manager)];
+const ACCOUNTS: [(&str, Role); 3] =
+    [("demo-partner", Role::Partner), ("demo-manager", Role::Manager), ("demo-validator", Role::Validator)];
 
 /// Everything that runs beside the service.
 #[derive(Debug)]
@@ -44,11 +45,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the servers, or goes on with those of an earlier start, and writes the service's settings.
+    /// Starts the servers, or goes on with those of an earlier start, and writes the service's settings. `addresses` are
+    /// those of the partner API, of the KageSecur dialect, and of health and metrics.
     ///
     /// # Errors
     /// Says what is missing or in the way.
-    pub async fn start(folder: &Folder, address: SocketAddr, rpc_port: u16, ports: &Ports) -> Result<Self> {
+    pub async fn start(folder: &Folder, addresses: [SocketAddr; 3], rpc_port: u16, ports: &Ports) -> Result<Self> {
         let earlier = folder.earlier()?;
         println!("sceau dev: a local stack in {}", folder.shown(folder.path()));
         let random = |length: usize| {
@@ -89,6 +91,7 @@ impl Stack {
         let (pepper_file, _) = folder.secret("pepper", || Ok(random(32)))?;
         let (token_file, _) =
             folder.secret("token.pem", || Ok(rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?.serialize_pem()))?;
+        let (dialect_file, _) = folder.secret("kagesecur", || Ok(random(32)))?;
         let certificate = cert::ensure(&folder.path().join("tls"), ports.clock.as_ref())?;
 
         let ledger = Ledger::connect(&postgres.url, 2)?;
@@ -97,30 +100,36 @@ impl Stack {
             .await
             .context("the database of an earlier version cannot be used; start over with `sceau dev --reset`")?;
         let pepper = Pepper::load(&pepper_file)?;
-        let accounts = match earlier {
+        let mut accounts = match earlier {
             Some(earlier) => earlier.accounts,
             None => {
                 let mut accounts = Vec::new();
                 for (name, role) in ACCOUNTS {
                     accounts.push(account(&ledger, &pepper, ports, name, role).await?);
                 }
+                ledger.add_validator("demo-partner", "demo-validator").await?;
                 accounts
             }
         };
+        for account in accounts.iter_mut().filter(|account| account.kagesecur.is_none()) {
+            account.kagesecur = Some(identity(&ledger, &pepper, &account.name, random(16)).await?);
+        }
         ledger.close().await;
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
         line("accounts", names.join(", "));
 
         let told = DevJson {
-            api_url: format!("https://localhost:{}", address.port()),
+            api_url: format!("https://localhost:{}", addresses[0].port()),
+            kagesecur_url: format!("https://localhost:{}", addresses[1].port()),
             ca_cert: certificate.ca.clone(),
+            metrics_url: format!("http://{}/metrics", addresses[2]),
             rpc_url: anvil.url.clone(),
             chain_id: anvil::CHAIN_ID,
             registry,
             database_url: postgres.url.clone(),
             accounts,
         };
-        let settings = toml(&told, address, &certificate, [&token_file, &pepper_file, &key_file]);
+        let settings = toml(&told, addresses, &certificate, [&token_file, &pepper_file, &dialect_file, &key_file]);
         folder::write(&folder.settings(), &settings)?;
         folder::write(&folder.dev_json(), &format!("{}\n", serde_json::to_string_pretty(&told)?))?;
         let partner = told.accounts.iter().find(|account| account.role == "partner").context("dev.json names no partner")?;
@@ -215,7 +224,10 @@ async fn account(ledger: &Ledger, pepper: &Pepper, ports: &Ports, name: &str, ro
         let made = secret::generate(ports.entropy.as_ref());
         let consumer_secret = made.secret.expose_secret().to_owned();
         match ledger.create_account(&name, role, &made.key, pepper.hash(&consumer_secret)).await {
-            Ok(_) => return Ok(DemoAccount { name, role: role.as_str().into(), consumer_key: made.key, consumer_secret }),
+            Ok(_) => {
+                let role = role.as_str().into();
+                return Ok(DemoAccount { name, role, consumer_key: made.key, consumer_secret, kagesecur: None });
+            }
             Err(LedgerError::Moved { .. }) => {
                 let mut more = [0; 2];
                 ports.entropy.fill(&mut more);
@@ -226,7 +238,19 @@ async fn account(ledger: &Ledger, pepper: &Pepper, ports: &Ports, name: &str, ro
     }
 }
 
-fn toml(told: &DevJson, address: SocketAddr, certificate: &cert::Certificate, [token, pepper, key]: [&PathBuf; 3]) -> String {
+/// Lets an account speak the KageSecur dialect under its name.
+async fn identity(ledger: &Ledger, pepper: &Pepper, name: &str, clef: String) -> Result<DemoIdentity> {
+    let hash = pepper.keyed(Domain::Empreinte, secret::empreinte(name, &clef).as_bytes());
+    ledger.set_identity(name, name, &hash).await?;
+    Ok(DemoIdentity { identifiant: name.into(), clef })
+}
+
+fn toml(
+    told: &DevJson,
+    [address, dialect, metrics]: [SocketAddr; 3],
+    certificate: &cert::Certificate,
+    [token, pepper, dialect_key, key]: [&PathBuf; 4],
+) -> String {
     // Paths and URLs of ours hold neither quotes nor control characters; Debug prints them as TOML's basic strings.
     format!(
         r#"# Written by `sceau dev` at every start.
@@ -242,9 +266,17 @@ tls = {{ cert = {:?}, key = {:?} }}
 token_key = {token:?}
 pepper = {pepper:?}
 
+[kagesecur]
+listen = "{dialect}"
+public_url = {:?}
+token_key = {dialect_key:?}
+
 [seal]
 schedule = "{SCHEDULE}"
 allowance = 60
+
+[metrics]
+listen = "{metrics}"
 
 [[targets]]
 rpc_url = {:?}
@@ -252,6 +284,13 @@ chain_id = {}
 registry = {:?}
 signer = {{ key_file = {key:?} }}
 "#,
-        told.database_url, told.api_url, certificate.cert, certificate.key, told.rpc_url, told.chain_id, told.registry
+        told.database_url,
+        told.api_url,
+        certificate.cert,
+        certificate.key,
+        told.kagesecur_url,
+        told.rpc_url,
+        told.chain_id,
+        told.registry
     )
 }

@@ -1,7 +1,9 @@
 //! Tables `accounts` and `credentials`.
 
+use ipnet::IpNet;
 use time::OffsetDateTime;
 
+use super::limits::Limits;
 use super::{Ledger, LedgerError, Result, exactly_one, fixed};
 
 /// Identifies an account inside this deployment.
@@ -35,7 +37,7 @@ impl Role {
         }
     }
 
-    fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> Result<Self> {
         [Self::Partner, Self::Client, Self::Manager, Self::Validator]
             .into_iter()
             .find(|role| role.as_str() == word)
@@ -60,7 +62,7 @@ pub struct Account {
     pub disabled_at: Option<OffsetDateTime>,
 }
 
-/// A consumer key with what is needed to check its secret.
+/// A consumer key with what is needed to check its secret, and what it opens.
 #[derive(Debug, Clone)]
 pub struct Credential {
     /// Whose it is.
@@ -71,6 +73,18 @@ pub struct Credential {
     pub secret_hash: [u8; 32],
     /// False when the credential is revoked or the account disabled.
     pub active: bool,
+    /// Whether key and secret are taken in place of a token.
+    pub basic: bool,
+    /// From where the account may ask; `None`: from anywhere.
+    pub networks: Option<Vec<IpNet>>,
+    /// Tokens of another generation are refused.
+    pub generation: i64,
+    /// Names of the account's tokens that were taken back one by one.
+    pub revoked: Vec<[u8; 16]>,
+    /// How often, and how much.
+    pub limits: Limits,
+    /// Until when the account may submit; `None`: without end.
+    pub subscribed_until: Option<OffsetDateTime>,
 }
 
 impl Ledger {
@@ -117,6 +131,17 @@ impl Ledger {
             .collect()
     }
 
+    /// The account's name.
+    ///
+    /// # Errors
+    /// When the database cannot be asked or there is no such account.
+    pub async fn account_name(&self, id: AccountId) -> Result<String> {
+        sqlx::query_scalar!("select name from accounts where id = $1", id.0)
+            .fetch_optional(self.pool())
+            .await?
+            .ok_or_else(|| LedgerError::Damaged(format!("account {} does not exist", id.0)))
+    }
+
     /// Disables an account: no new token is given, tokens in use are refused within seconds.
     ///
     /// # Errors
@@ -134,8 +159,12 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn credential(&self, consumer_key: &str) -> Result<Option<Credential>> {
         let row = sqlx::query!(
-            r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!"
-               from credentials c join accounts a on a.id = c.account_id where c.consumer_key = $1"#,
+            r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!",
+                 a.basic, a.networks::text[] as networks, a.token_generation, a.subscribed_until,
+                 coalesce(a.requests_per_second, d.requests_per_second) as "requests_per_second!",
+                 coalesce(a.burst, d.burst) as "burst!", coalesce(a.digests_per_day, d.digests_per_day) as "digests_per_day!",
+                 array(select r.jti from revoked_tokens r where r.account_id = a.id and r.expires_at > now()) as "revoked!"
+               from credentials c join accounts a on a.id = c.account_id cross join default_limits d where c.consumer_key = $1"#,
             consumer_key
         )
         .fetch_optional(self.pool())
@@ -146,6 +175,12 @@ impl Ledger {
                 role: Role::parse(&row.role)?,
                 secret_hash: fixed(&row.secret_hash, "credentials.secret_hash")?,
                 active: row.active,
+                basic: row.basic,
+                networks: row.networks.as_deref().map(networks).transpose()?,
+                generation: row.token_generation,
+                revoked: row.revoked.iter().map(|jti| fixed(jti, "revoked_tokens.jti")).collect::<Result<_>>()?,
+                limits: Limits::of(row.requests_per_second, row.burst, row.digests_per_day)?,
+                subscribed_until: row.subscribed_until,
             })
         })
         .transpose()
@@ -161,4 +196,9 @@ impl Ledger {
             .await?;
         Ok(active.unwrap_or(false))
     }
+}
+
+/// Networks as Postgres writes them.
+pub(super) fn networks(texts: &[String]) -> Result<Vec<IpNet>> {
+    texts.iter().map(|text| text.parse().map_err(|_| LedgerError::Damaged(format!("accounts.networks: {text:?}")))).collect()
 }

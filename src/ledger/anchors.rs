@@ -10,6 +10,8 @@ use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural, stored};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnchorState {
+    /// Its target was retired: nobody works on it.
+    Withdrawn,
     /// Nothing is signed.
     Planned,
     /// Signed bytes are stored, and were or will be handed to a node.
@@ -23,6 +25,7 @@ pub enum AnchorState {
 impl AnchorState {
     fn parse(word: &str) -> Result<Self> {
         Ok(match word {
+            "withdrawn" => Self::Withdrawn,
             "planned" => Self::Planned,
             "sent" => Self::Sent,
             "included" => Self::Included,
@@ -130,7 +133,7 @@ impl Ledger {
             .collect()
     }
 
-    /// The lowest `limit` anchors of a target that are not final, by batch number.
+    /// The lowest `limit` anchors of a target that are on their way or planned, by batch number.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -138,7 +141,7 @@ impl Ledger {
         let rows = sqlx::query!(
             r#"select a.batch, a.state, b.root as "root!", b.size as "size!", a.nonce, l.signer as "signer?", a.tx_hash, a.tx_index, a.block_number, a.block_hash,
                  a.block_time, a.changed_at
-               from anchors a join batches b on b.number = a.batch left join lanes l on l.id = a.lane_id where a.target_id = $1 and a.state <> 'final' order by a.batch limit $2"#,
+               from anchors a join batches b on b.number = a.batch left join lanes l on l.id = a.lane_id where a.target_id = $1 and a.state <> 'final' and a.state <> 'withdrawn' order by a.batch limit $2"#,
             target.0,
             limit
         )
@@ -166,14 +169,14 @@ impl Ledger {
     /// reorg may put the transaction into another block between two looks.
     ///
     /// # Errors
-    /// [`LedgerError::Moved`] when it is final, [`LedgerError::LeaseLost`], or when the database fails.
+    /// [`LedgerError::Moved`] when it is final or withdrawn, [`LedgerError::LeaseLost`], or when the database fails.
     pub async fn include_anchor(&self, lease: &Lease, target: TargetId, batch: u64, place: &Place) -> Result<()> {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
         let done = sqlx::query!(
             "update anchors set state = 'included', tx_hash = $3, tx_index = $4, block_number = $5, block_hash = $6, block_time = $7,
                changed_at = clock_timestamp()
-             where batch = $1 and target_id = $2 and state <> 'final'",
+             where batch = $1 and target_id = $2 and state <> 'final' and state <> 'withdrawn'",
             stored(batch),
             target.0,
             &place.tx_hash,
@@ -184,7 +187,7 @@ impl Ledger {
         )
         .execute(&mut *transaction)
         .await?;
-        exactly_one(done.rows_affected(), "anchor that is not final")?;
+        exactly_one(done.rows_affected(), "anchor that is on its way")?;
         history(
             &mut transaction,
             batch,
@@ -193,7 +196,9 @@ impl Ledger {
             Some(&format!("block {} 0x{}", place.block_number, hex::encode(place.block_hash))),
         )
         .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().included.inc();
+        Ok(())
     }
 
     /// Takes an inclusion back, because its block is no longer canonical and the transaction stands in no other.
@@ -214,7 +219,9 @@ impl Ledger {
         .await?
         .ok_or(LedgerError::Moved { what: "included anchor" })?;
         history(&mut transaction, batch, target, &state, Some(why)).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().regressed.inc();
+        Ok(())
     }
 
     /// Records that the block the anchor stands in is final, with the evidence captured there.
@@ -245,7 +252,9 @@ impl Ledger {
         .await?;
         exactly_one(done.rows_affected(), "anchor included in that block")?;
         history(&mut transaction, batch, target, "final", None).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().finalized.inc();
+        Ok(())
     }
 }
 

@@ -59,7 +59,9 @@ impl Ledger {
         insert(&mut transaction, target, batch, attempt).await?;
         history(&mut transaction, batch, target, "sent", Some(&format!("nonce {nonce}, 0x{}", hex::encode(attempt.tx_hash))))
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().attempts.get_or_create(&[("kind", "first")]).inc();
+        Ok(())
     }
 
     /// Stores another attempt at the same nonce, with other fees.
@@ -81,17 +83,19 @@ impl Ledger {
         insert(&mut transaction, target, batch, attempt).await?;
         history(&mut transaction, batch, target, "sent", Some(&format!("higher fees, 0x{}", hex::encode(attempt.tx_hash))))
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.events().attempts.get_or_create(&[("kind", "higher_fees")]).inc();
+        Ok(())
     }
 
-    /// All attempts of an anchor, lowest fees first.
+    /// All attempts of an anchor that were not given up, lowest fees first.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn attempts(&self, target: TargetId, batch: u64) -> Result<Vec<Attempt>> {
         let rows = sqlx::query!(
-            "select tx_hash, max_fee, max_priority_fee, raw, signed_at, sent_at from attempts where batch = $1 and target_id = $2
-             order by max_fee, signed_at",
+            "select tx_hash, max_fee, max_priority_fee, raw, signed_at, sent_at from attempts
+             where batch = $1 and target_id = $2 and retired_lane is null order by max_fee, signed_at",
             stored(batch),
             target.0
         )
@@ -121,7 +125,7 @@ impl Ledger {
     }
 }
 
-async fn insert(connection: &mut sqlx::PgConnection, target: TargetId, batch: u64, attempt: &Attempt) -> Result<()> {
+pub(super) async fn insert(connection: &mut sqlx::PgConnection, target: TargetId, batch: u64, attempt: &Attempt) -> Result<()> {
     sqlx::query!(
         "insert into attempts (tx_hash, batch, target_id, max_fee, max_priority_fee, raw) values ($1, $2, $3, $4, $5, $6)",
         &attempt.tx_hash,

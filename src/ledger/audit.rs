@@ -16,6 +16,22 @@ pub struct BatchRow {
     pub header: Option<String>,
     pub size: Option<i64>,
     pub root: Option<Vec<u8>>,
+    pub anchors_needed: i32,
+    /// What `anchor_policy` says of this batch.
+    pub policy: Option<i32>,
+    /// Whether an anchor of it was ever withdrawn.
+    pub withdrawn: bool,
+}
+
+/// A batch whose `anchored` is not what its anchors say.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct AnchoredRow {
+    pub number: i64,
+    pub anchored: bool,
+    pub needed: i32,
+    /// Anchors that stand in a block.
+    pub standing: i64,
 }
 
 /// A row of `tiles`.
@@ -48,6 +64,8 @@ pub struct TargetRow {
     pub registry: Vec<u8>,
     pub first_number: i64,
     pub code_hash: Vec<u8>,
+    /// The newest batch that has an anchor there; none: no end.
+    pub retired_after: Option<i64>,
 }
 
 /// A row of `lanes` with what the anchors say of it.
@@ -58,7 +76,7 @@ pub struct LaneRow {
     pub chain_id: i64,
     pub signer: Vec<u8>,
     pub next_nonce: i64,
-    /// Anchors that have a nonce of this lane.
+    /// Nonces of this lane that an anchor, an attempt that was given up, or an operator's call has.
     pub used: i64,
     /// Lowest and highest of these nonces.
     pub range: Option<(i64, i64)>,
@@ -103,6 +121,21 @@ pub struct AttemptRow {
     pub max_fee: i64,
     pub max_priority_fee: i64,
     pub raw: Vec<u8>,
+    /// Of an attempt that was given up: whose nonce it has, and which.
+    pub retired_signer: Option<Vec<u8>>,
+    pub retired_nonce: Option<i64>,
+}
+
+/// A row of `calls` with its lane.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "columns, described in the schema")]
+pub struct CallRow {
+    pub lane_id: i32,
+    pub chain_id: i64,
+    pub signer: Vec<u8>,
+    pub nonce: i64,
+    pub tx_hash: Vec<u8>,
+    pub raw: Vec<u8>,
 }
 
 /// Anchors of one target with everything that belongs to them, as of one moment.
@@ -136,8 +169,29 @@ impl Ledger {
     pub async fn audit_batches(&self, after: i64, limit: i64) -> Result<Vec<BatchRow>> {
         Ok(sqlx::query_as!(
             BatchRow,
-            "select number, state, opened_at, closed_at, sealed_at, header, size, root from batches where number > $1 order by number limit $2",
+            r#"select number, state, opened_at, closed_at, sealed_at, header, size, root, anchors_needed,
+                 (select p.needed from anchor_policy p where p.from_batch <= b.number order by p.id desc limit 1) as policy,
+                 exists (select from anchor_history h where h.batch = b.number and h.state = 'withdrawn') as "withdrawn!"
+               from batches b where number > $1 order by number limit $2"#,
             after,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Batches whose `anchored` is not what their anchors say, up to `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_anchored(&self, limit: i64) -> Result<Vec<AnchoredRow>> {
+        Ok(sqlx::query_as!(
+            AnchoredRow,
+            r#"select b.number, b.anchored, b.anchors_needed as needed, a.standing as "standing!"
+               from batches b cross join lateral (
+                 select count(*) as standing from anchors where batch = b.number and state in ('included', 'final')
+               ) a
+               where b.anchored <> (a.standing >= b.anchors_needed) order by b.number limit $1"#,
             limit
         )
         .fetch_all(self.pool())
@@ -216,9 +270,12 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn audit_targets(&self) -> Result<Vec<TargetRow>> {
-        Ok(sqlx::query_as!(TargetRow, "select id, chain_id, registry, first_number, code_hash from targets order by id")
-            .fetch_all(self.pool())
-            .await?)
+        Ok(sqlx::query_as!(
+            TargetRow,
+            "select id, chain_id, registry, first_number, code_hash, retired_after from targets order by id"
+        )
+        .fetch_all(self.pool())
+        .await?)
     }
 
     /// All lanes.
@@ -227,8 +284,13 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn audit_lanes(&self) -> Result<Vec<LaneRow>> {
         let rows = sqlx::query!(
-            r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(a.nonce) as "used!", min(a.nonce) as lowest, max(a.nonce) as highest
-               from lanes l left join anchors a on a.lane_id = l.id group by l.id order by l.id"#
+            r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(distinct u.nonce) as "used!",
+                 min(u.nonce) as lowest, max(u.nonce) as highest
+               from lanes l left join (
+                 select lane_id, nonce from anchors where lane_id is not null
+                 union all select retired_lane, retired_nonce from attempts where retired_lane is not null
+                 union all select lane_id, nonce from calls
+               ) u on u.lane_id = l.id group by l.id order by l.id"#
         )
         .fetch_all(self.pool())
         .await?;
@@ -245,20 +307,36 @@ impl Ledger {
             .collect())
     }
 
+    /// All transactions of operators' commands: few.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_calls(&self) -> Result<Vec<CallRow>> {
+        Ok(sqlx::query_as!(
+            CallRow,
+            "select c.lane_id, l.chain_id, l.signer, c.nonce, c.tx_hash, c.raw from calls c join lanes l on l.id = c.lane_id
+             order by c.lane_id, c.nonce"
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
     /// The lowest sealed batch that should have an anchor in the target and has none, and the lowest anchor that should
     /// not be there.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn audit_plan(&self, target: i32, first_number: i64) -> Result<(Option<i64>, Option<i64>)> {
+    pub async fn audit_plan(&self, target: &TargetRow) -> Result<(Option<i64>, Option<i64>)> {
         let row = sqlx::query!(
             "select
-               (select min(b.number) from batches b where b.state = 'sealed' and b.number >= $2
+               (select min(b.number) from batches b
+                  where b.state in ('sealed', 'lost') and b.number >= $2 and b.number <= $3
                   and not exists (select from anchors a where a.batch = b.number and a.target_id = $1)) as missing,
                (select min(a.batch) from anchors a join batches b on b.number = a.batch
-                  where a.target_id = $1 and (b.state <> 'sealed' or b.number < $2)) as surplus",
-            target,
-            first_number
+                  where a.target_id = $1 and (b.state not in ('sealed', 'lost') or b.number < $2 or b.number > $3)) as surplus",
+            target.id,
+            target.first_number,
+            target.retired_after.unwrap_or(i64::MAX)
         )
         .fetch_one(self.pool())
         .await?;
@@ -296,8 +374,9 @@ impl Ledger {
         .await?;
         let attempts = sqlx::query_as!(
             AttemptRow,
-            "select tx_hash, batch, max_fee, max_priority_fee, raw from attempts
-             where target_id = $1 and batch > $2 and batch <= $3 order by batch, tx_hash",
+            r#"select t.tx_hash, t.batch, t.max_fee, t.max_priority_fee, t.raw, l.signer as "retired_signer?", t.retired_nonce
+               from attempts t left join lanes l on l.id = t.retired_lane
+               where t.target_id = $1 and t.batch > $2 and t.batch <= $3 order by t.batch, t.tx_hash"#,
             target,
             after,
             last

@@ -35,6 +35,15 @@ pub enum Batch {
     },
     /// Its tree is stored.
     Sealed(SealedBatch),
+    /// A registry has it, but its proofs and its tree went with a newer database than this one.
+    Lost {
+        /// Its number.
+        number: u64,
+        /// Leaves, header included.
+        size: u64,
+        /// Root of the tree.
+        root: [u8; 32],
+    },
 }
 
 /// What waits in the open batch.
@@ -125,8 +134,12 @@ impl Ledger {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
         tiles::insert(&mut transaction, batch.number, tree).await?;
+        // A target being added at the same time waits here and then plans this batch itself; a new policy waits as well.
+        sqlx::query!("lock table targets in share mode").execute(&mut *transaction).await?;
         let done = sqlx::query!(
-            "update batches set state = 'sealed', sealed_at = $2, header = $3, size = $4, root = $5 where number = $1 and state = 'closed'",
+            "update batches set state = 'sealed', sealed_at = $2, header = $3, size = $4, root = $5,
+               anchors_needed = (select needed from anchor_policy order by id desc limit 1)
+             where number = $1 and state = 'closed'",
             stored(batch.number),
             batch.sealed_at,
             batch.header,
@@ -136,11 +149,10 @@ impl Ledger {
         .execute(&mut *transaction)
         .await?;
         exactly_one(done.rows_affected(), "closed batch")?;
-        // A target being added at the same time waits here and then plans this batch itself.
-        sqlx::query!("lock table targets in share mode").execute(&mut *transaction).await?;
         sqlx::query!(
             "with planned as (
-               insert into anchors (batch, target_id, state) select $1, id, 'planned' from targets where first_number <= $1
+               insert into anchors (batch, target_id, state) select $1, id, 'planned' from targets
+                 where first_number <= $1 and retired_at is null
                returning batch, target_id, state
              )
              insert into anchor_history (batch, target_id, state) select batch, target_id, state from planned",
@@ -173,6 +185,9 @@ impl Ledger {
                     size: natural(size, "batches.size")?,
                     root: fixed(&root, "batches.root")?,
                 }),
+                (None, None, Some(size), Some(root)) => {
+                    Batch::Lost { number, size: natural(size, "batches.size")?, root: fixed(&root, "batches.root")? }
+                }
                 _ => Batch::Unsealed { number, opened_at: row.opened_at, closed_at: row.closed_at },
             })
         })

@@ -1,7 +1,8 @@
 //! Reading the entries of a closed batch, as many as there are, in the database's own bulk format.
 
 use futures_util::TryStreamExt;
-use sqlx::postgres::PgPoolCopyExt;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 
 use super::{Ledger, LedgerError, Result};
 
@@ -16,12 +17,35 @@ impl Ledger {
     /// When the database cannot be read, or answers something else than its documented binary COPY format.
     pub async fn each_entry(&self, batch: u64, mut each: impl FnMut(&[u8; ENTRY])) -> Result<u64> {
         let query = format!("copy (select digest, salt from proofs where batch = {batch}) to stdout (format binary)");
-        let mut stream = self.pool().copy_out_raw(&query).await?;
+        let mut connection = Unfinished(Some(self.pool().acquire().await?));
         let mut parser = Parser::default();
-        while let Some(chunk) = stream.try_next().await? {
-            parser.feed(&chunk, &mut each)?;
+        {
+            let mut stream = connection.get().copy_out_raw(&query).await?;
+            while let Some(chunk) = stream.try_next().await? {
+                parser.feed(&chunk, &mut each)?;
+            }
         }
+        // Everything was read: the next one may have it.
+        connection.0 = None;
         parser.finish()
+    }
+}
+
+/// A connection in the middle of a COPY. sqlx 0.9.0 does not count the answers that are still to come when a COPY is given
+/// up, so whoever used the connection next would take them for his own: it is closed instead.
+struct Unfinished(Option<PoolConnection<Postgres>>);
+
+impl Unfinished {
+    fn get(&mut self) -> &mut PoolConnection<Postgres> {
+        self.0.as_mut().expect("taken out at the end only")
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
     }
 }
 

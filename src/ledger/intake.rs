@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use sceau_verifier::digest::{Digest, Salt};
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::accounts::AccountId;
-use super::{Ledger, LedgerError, Result, fixed, natural};
+use super::events::Events;
+use super::gate::Gate;
+use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
 /// What the submitter says about a document. None of it enters the tree.
@@ -31,6 +33,10 @@ pub struct Detail {
     /// Any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether others who ask for the document in the KageSecur dialect are told that it belongs to somebody else. Kept
+    /// beside the doubled digest, for accounts with an identity only, and not read back with a proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
 }
 
 /// One digest on its way in.
@@ -57,6 +63,8 @@ pub struct Accepted {
     pub received_at: OffsetDateTime,
     /// False when the account had submitted this digest before: then everything else is as it was then.
     pub fresh: bool,
+    /// Counts the account's proofs from 1 without a hole, in the order of their acceptance.
+    pub number: u64,
 }
 
 /// Why a submission was not acknowledged.
@@ -65,12 +73,36 @@ pub enum IntakeError {
     /// More is waiting than the pool takes; nothing of this submission was stored.
     #[error("too many submissions are waiting")]
     Overloaded,
+    /// More digests wait to be sealed than may; nothing of this submission was stored.
+    #[error("the pool is over its high-water mark")]
+    Full,
+    /// The database does not answer; nothing of this submission was stored.
+    #[error("the database is away")]
+    Away,
     /// The database did not confirm the commit. Whether it took place is unknown; submitting again is safe.
     #[error(transparent)]
     Ledger(#[from] Arc<LedgerError>),
+    /// The database is older than the chain: nothing is accepted until an operator has decided. Nothing was stored.
+    #[error("nothing is accepted: {0}")]
+    ReadOnly(Arc<str>),
     /// The intake has ended, because the process is stopping.
     #[error("the service is stopping")]
     Stopped,
+}
+
+impl IntakeError {
+    /// One word for counting.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Full => "full",
+            Self::Away => "away",
+            Self::Ledger(error) if matches!(**error, LedgerError::OverQuota(_)) => "quota",
+            Self::Ledger(_) => "database",
+            Self::Stopped => "stopped",
+            Self::ReadOnly(_) => "read_only",
+        }
+    }
 }
 
 /// Bounds of the intake.
@@ -82,11 +114,13 @@ pub struct Limits {
     pub group: usize,
     /// Statements under way at once.
     pub lanes: usize,
+    /// How long one try of a statement may take. A server that says nothing must not stop the lane for good.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { waiting: 200_000, group: 10_000, lanes: 2 }
+        Self { waiting: 200_000, group: 10_000, lanes: 2, patience: Duration::from_secs(10) }
     }
 }
 
@@ -102,6 +136,9 @@ pub struct Intake {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     limits: Limits,
+    gate: Gate,
+    events: Events,
+    closed: Option<watch::Receiver<Option<Arc<str>>>>,
 }
 
 impl Intake {
@@ -113,9 +150,26 @@ impl Intake {
         let receiver = Arc::new(Mutex::new(receiver));
         let mut lanes = JoinSet::new();
         for _ in 0..limits.lanes.max(1) {
-            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits.group));
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
         }
-        (Self { jobs, places: Arc::new(Semaphore::new(limits.waiting.max(1))), limits }, lanes)
+        (
+            Self {
+                jobs,
+                places: Arc::new(Semaphore::new(limits.waiting.max(1))),
+                limits,
+                gate: ledger.gate().clone(),
+                events: ledger.events().clone(),
+                closed: None,
+            },
+            lanes,
+        )
+    }
+
+    /// Accepts nothing while `closed` says why.
+    #[must_use]
+    pub fn closed_while(mut self, closed: watch::Receiver<Option<Arc<str>>>) -> Self {
+        self.closed = Some(closed);
+        self
     }
 
     /// Accepts digests; answers one [`Accepted`] an item, in order, once all of them are durable.
@@ -123,14 +177,46 @@ impl Intake {
     /// # Errors
     /// All or nothing is acknowledged; see [`IntakeError`].
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        let accepted = self.take(items).await;
+        if let Err(error) = &accepted {
+            self.events.refused.get_or_create(&[("reason", error.reason())]).inc();
+        }
+        accepted
+    }
+
+    async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
+        self.admits()?;
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
+    }
+
+    /// Whether anything may enter the pool now. For what enters it on another way than [`Self::accept`].
+    ///
+    /// # Errors
+    /// [`IntakeError::ReadOnly`], [`IntakeError::Away`], [`IntakeError::Full`].
+    pub fn admits(&self) -> std::result::Result<(), IntakeError> {
+        if let Some(why) = self.closed.as_ref().and_then(|closed| closed.borrow().clone()) {
+            return Err(IntakeError::ReadOnly(why));
+        }
+        if self.gate.is_away() {
+            return Err(IntakeError::Away);
+        }
+        if self.gate.is_full() {
+            return Err(IntakeError::Full);
+        }
+        Ok(())
+    }
+
+    /// Digests that wait for their commit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.limits.waiting.max(1) - self.places.available_permits()
     }
 
     /// Whether anybody takes what is handed in: false once every lane has ended.
@@ -140,7 +226,7 @@ impl Intake {
     }
 }
 
-async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, group: usize) {
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, limits: Limits) {
     loop {
         let mut batch = Vec::new();
         {
@@ -148,60 +234,95 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
             let Some(first) = jobs.recv().await else { return };
             let mut size = first.items.len();
             batch.push(first);
-            while size < group {
+            while size < limits.group {
                 let Ok(job) = jobs.try_recv() else { break };
                 size += job.items.len();
                 batch.push(job);
             }
         }
-        settle(&ledger, entropy.as_ref(), batch).await;
+        settle(&ledger, entropy.as_ref(), limits.patience, batch).await;
     }
 }
 
-/// Commits the jobs together; where that fails for a reason that lies in one of them, each by itself.
-async fn settle(ledger: &Ledger, entropy: &dyn Entropy, batch: Vec<Job>) {
-    let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-    match insert(ledger, entropy, &all).await {
-        Ok(mut accepted) => {
-            for job in batch.into_iter().rev() {
-                let own = accepted.split_off(accepted.len() - job.items.len());
-                // A client that went away has its digests accepted all the same.
-                let _ = job.answer.send(Ok(own));
+/// Commits the jobs together; where that fails for a reason that lies in one of them, those of the account that is over its
+/// quota each by itself, and the others together as before.
+async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, mut batch: Vec<Job>) {
+    let mut late = Vec::new();
+    while !batch.is_empty() {
+        let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
+        match commit(ledger, entropy, patience, &all).await {
+            Ok(mut accepted) => {
+                for job in batch.drain(..).rev() {
+                    let own = accepted.split_off(accepted.len() - job.items.len());
+                    // A client that went away has its digests accepted all the same.
+                    let _ = job.answer.send(Ok(own));
+                }
             }
-        }
-        Err(error) if batch.len() > 1 && !error.is_transient() => {
-            for job in batch {
-                let own: Vec<&Submission> = job.items.iter().collect();
-                let _ = job.answer.send(insert(ledger, entropy, &own).await.map_err(Arc::new));
+            Err(LedgerError::OverQuota(account)) if batch.len() > 1 => {
+                let (over, rest) = batch.into_iter().partition(|job| job.items.iter().any(|item| item.account == account));
+                late.extend::<Vec<Job>>(over);
+                batch = rest;
             }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for job in batch {
-                let _ = job.answer.send(Err(Arc::clone(&error)));
+            Err(error) if batch.len() > 1 && !error.is_transient() => late.append(&mut batch),
+            Err(error) => {
+                let error = Arc::new(error);
+                for job in batch.drain(..) {
+                    let _ = job.answer.send(Err(Arc::clone(&error)));
+                }
             }
         }
     }
+    for job in late {
+        let own: Vec<&Submission> = job.items.iter().collect();
+        let _ = job.answer.send(commit(ledger, entropy, patience, &own).await.map_err(Arc::new));
+    }
+}
+
+/// Inserts, and counts what was accepted.
+async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
+    let begun = tokio::time::Instant::now();
+    let accepted = insert(ledger, entropy, patience, items).await?;
+    let events = ledger.events();
+    let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
+    events.accepted.inc_by(fresh);
+    events.repeated.inc_by(accepted.len() as u64 - fresh);
+    events.group.observe(accepted.len() as f64);
+    events.commit_seconds.observe(begun.elapsed().as_secs_f64());
+    Ok(accepted)
 }
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
 /// run finds the rows of the first by their salts and reports them as fresh.
-async fn insert(ledger: &Ledger, entropy: &dyn Entropy, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
+    // Given up here, it may be done there all the same: the next try waits for it and finds its rows.
+    let salts = &salts;
+    patiently(ledger, || async move {
+        match tokio::time::timeout(patience, ledger.accept(items, salts)).await {
+            Ok(accepted) => accepted,
+            Err(_) => Err(no_answer(patience).into()),
+        }
+    })
+    .await
+}
+
+/// Makes the same call again while it fails for reasons that pass, four times in all. Only for calls that may be repeated.
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ledger: &Ledger, call: impl Fn() -> F) -> Result<T> {
     let mut pause = Duration::from_millis(20);
     for _ in 0..3 {
-        match ledger.accept(items, &salts).await {
+        match call().await {
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "accepting digests: trying again");
+                ledger.events().retries.inc();
+                tracing::warn!(%error, "writing to the ledger: trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 4;
             }
             settled => return settled,
         }
     }
-    ledger.accept(items, &salts).await
+    call().await
 }
 
 impl Ledger {
@@ -215,15 +336,17 @@ impl Ledger {
                 .collect()
         });
         let rows = sqlx::query!(
-            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!"
-               from accept_proofs($1, $2, $3, $4)"#,
+            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
+                 number as "number!"
+               from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
             salts as _,
             details.as_deref() as _,
         )
         .fetch_all(self.pool())
-        .await?;
+        .await
+        .map_err(LedgerError::from_sql)?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());
@@ -234,6 +357,7 @@ impl Ledger {
                 batch: natural(row.batch, "proofs.batch")?,
                 received_at: row.received_at,
                 fresh: row.fresh,
+                number: natural(row.number, "proofs.number")?,
             });
         }
         let whole: Option<Vec<Accepted>> = accepted.into_iter().collect();

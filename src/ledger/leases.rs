@@ -22,33 +22,45 @@ impl Ledger {
     /// The token stays the same as long as one holder renews in time and grows when the holder changes. Only the
     /// database's clock is read, so skewed clocks of instances do no harm.
     ///
+    /// One that lasts longer than any lease can was taken before the database's clock was set back, and may be taken over.
+    ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn lease(&self, name: &str, holder: Uuid, ttl: Duration) -> Result<Option<Lease>> {
-        let token = sqlx::query_scalar!(
-            r#"insert into leases as l (name, holder, token, expires_at)
+        let row = sqlx::query!(
+            r#"with before as (select holder, expires_at from leases where name = $1)
+               insert into leases as l (name, holder, token, expires_at)
                values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
                on conflict on constraint leases_pkey do update
                  set holder = excluded.holder, expires_at = excluded.expires_at,
                      token = l.token + case when l.holder = excluded.holder and l.expires_at > clock_timestamp() then 0 else 1 end
                  where l.holder = excluded.holder or l.expires_at <= clock_timestamp()
-               returning token"#,
+                   or l.expires_at > clock_timestamp() + make_interval(secs => 2 * $3)
+               returning token,
+                 (select b.holder <> l.holder and b.expires_at > '-infinity' from before b) as taken_over"#,
             name,
             holder,
             ttl.as_secs_f64(),
         )
         .fetch_optional(self.pool())
         .await?;
-        Ok(token.map(|token| Lease { name: name.into(), holder, token }))
+        Ok(row.map(|row| {
+            if row.taken_over == Some(true) {
+                tracing::warn!(lease = name, "taken over from an instance that let it expire");
+                self.events().taken_over.inc();
+            }
+            Lease { name: name.into(), holder, token: row.token }
+        }))
     }
 
-    /// Lets the lease go so that another instance need not wait for its expiry. Losing it meanwhile is no error.
+    /// Lets the lease go so that another instance need not wait for its expiry. It expired long ago then, which tells it from
+    /// one whose holder died. Losing it meanwhile is no error.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn release(&self, lease: &Lease) -> Result<()> {
         sqlx::query!(
-            "update leases set expires_at = clock_timestamp() where name = $1 and holder = $2 and token = $3",
+            "update leases set expires_at = '-infinity' where name = $1 and holder = $2 and token = $3",
             lease.name,
             lease.holder,
             lease.token

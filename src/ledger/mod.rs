@@ -5,23 +5,39 @@
 
 pub mod accounts;
 pub mod anchors;
+pub mod asides;
 pub mod attempts;
 pub mod audit;
 pub mod batches;
+pub mod calls;
+pub mod continuity;
+pub mod credentials;
 pub mod entries;
+pub mod events;
 pub mod finality;
+pub mod funds;
+pub mod gate;
+pub mod gauges;
 pub mod intake;
+pub mod kagesecur;
 pub mod leases;
+pub mod limits;
+pub mod policy;
 pub mod proofs;
+pub mod recover;
 pub mod status;
 pub mod targets;
 pub mod tiles;
+pub mod validations;
 
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use self::events::Events;
+use self::gate::Gate;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -46,12 +62,21 @@ pub enum LedgerError {
         /// The lease's name.
         name: String,
     },
+    /// The account has used up its digests of the day. Nothing was stored.
+    #[error("the account has no digests left for today")]
+    OverQuota(accounts::AccountId),
     /// Stored data that cannot be: changed behind our back or damaged.
     #[error("damaged: {0}")]
     Damaged(String),
     /// The schema is not the one this version was built for.
     #[error("the database's schema is {0}")]
     Schema(&'static str),
+    /// A digest waits for its validators, or was refused by one, and was submitted past them. Nothing was stored.
+    #[error("a digest waits for its validators, or was refused by one")]
+    Held,
+    /// The account has fewer validators than it wants approvals. Nothing was stored.
+    #[error("the account has fewer validators than approvals are needed")]
+    TooFewValidators,
     /// The server would lose acknowledged proofs in a crash.
     #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
     NotDurable {
@@ -63,13 +88,32 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether repeating the same call may help (connection lost, serialization failure, deadlock, lock time-out).
+    /// An error of the database, with the codes that our own functions raise told apart.
+    fn from_sql(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        match code.as_deref() {
+            Some("SC001") => Self::Held,
+            Some("SC002") => Self::TooFewValidators,
+            Some("SQ001") => {
+                let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+                let account = said.and_then(|said| said.detail()?.parse().ok());
+                account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(accounts::AccountId(account)))
+            }
+            _ => Self::Database(error),
+        }
+    }
+
+    /// Whether repeating the same call may help (connection lost, disk or memory full, serialization failure,
+    /// deadlock, lock time-out).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                code.starts_with("08") || code.starts_with("57P") || matches!(&*code, "40001" | "40P01" | "55P03")
+                code.starts_with("08")
+                    || code.starts_with("53")
+                    || code.starts_with("57P")
+                    || matches!(&*code, "40001" | "40P01" | "55P03")
             }),
             _ => false,
         }
@@ -83,6 +127,8 @@ pub type Result<T> = std::result::Result<T, LedgerError>;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: PgPool,
+    gate: Gate,
+    events: Events,
 }
 
 impl Ledger {
@@ -100,13 +146,19 @@ impl Ledger {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, gate: Gate::default(), events: Events::default() }
+    }
+
+    /// What this process has done to the ledger.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The pool, for the rooms of this module.
@@ -203,13 +255,32 @@ impl Ledger {
 /// back before every loan costs the round trip that the default liveness test costs, and does that test's work too.
 #[must_use]
 pub fn guarded(options: PgPoolOptions) -> PgPoolOptions {
-    options.test_before_acquire(false).before_acquire(|connection, _| {
-        Box::pin(async move {
-            // Outside a transaction this is a no-op with a notice.
-            connection.execute("rollback").await?;
-            Ok(true)
+    options
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // Outside a transaction this is a no-op with a notice.
+                connection.execute("rollback").await?;
+                Ok(true)
+            })
         })
-    })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Whoever gave up waiting leaves a connection on which nobody may ever answer again. sqlx waits for it
+                // without end, and the pool would have one place less for good.
+                let answered = tokio::time::timeout(LEFT_BEHIND, connection.ping()).await;
+                answered.map_err(|_| no_answer(LEFT_BEHIND))??;
+                Ok(true)
+            })
+        })
+}
+
+/// How long a connection that was given back has to answer before it is thrown away.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
+
+/// What a statement ends with that was given up.
+fn no_answer(after: Duration) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer within {after:?}")))
 }
 
 /// Turns "exactly one row" into a result.

@@ -9,17 +9,22 @@ use super::accounts::AccountId;
 use super::intake::Detail;
 use super::{Ledger, LedgerError, Result, fixed, natural, stored};
 
-/// How far a proof is. Derived from its batch and that batch's anchors, stored nowhere else.
+/// How far a submitted digest is. Of a proof, derived from its batch and that batch's anchors, and stored nowhere else; the
+/// first two are of digests that are no proofs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// A validator refused it.
+    Refused,
+    /// It waits for validators.
+    AwaitingValidation,
     /// Durably accepted; its batch is not sealed yet.
     Pending,
     /// Its batch has a root and the proof a place in the tree.
     Sealed,
-    /// The root is in a canonical block that is not final yet.
+    /// The root is in a canonical block of as many targets as its batch needs; not all of these blocks are final yet.
     Anchored,
-    /// The root is in a final block.
+    /// The root is in a final block of as many targets as its batch needs.
     Final,
 }
 
@@ -28,6 +33,8 @@ impl Status {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Refused => "refused",
+            Self::AwaitingValidation => "awaiting_validation",
             Self::Pending => "pending",
             Self::Sealed => "sealed",
             Self::Anchored => "anchored",
@@ -46,6 +53,8 @@ impl Status {
 /// One accepted digest of one account.
 #[derive(Debug, Clone)]
 pub struct Proof {
+    /// Whose proof it is.
+    pub account: AccountId,
     /// The digest.
     pub digest: Digest,
     /// Its salt.
@@ -84,12 +93,13 @@ impl Ledger {
             Some(_) => return Err(LedgerError::Damaged("proof_details.metadata is no object".into())),
         };
         Ok(Some(Proof {
+            account,
             digest: *digest,
             salt: fixed::<16>(&row.salt, "proofs.salt")?.into(),
             batch,
             received_at: row.received_at,
             status: self.batch_status(batch).await?,
-            detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata },
+            detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata, visible: false },
         }))
     }
 
@@ -112,11 +122,16 @@ impl Ledger {
         let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
         let rows = sqlx::query!(
             r#"select b.number, case
-                 when b.state <> 'sealed' then 'pending'
-                 when exists (select from anchors a where a.batch = b.number and a.state = 'final') then 'final'
-                 when exists (select from anchors a where a.batch = b.number and a.state = 'included') then 'anchored'
+                 when b.state in ('open', 'closed') then 'pending'
+                 when a.final >= b.anchors_needed then 'final'
+                 when a.standing >= b.anchors_needed then 'anchored'
                  else 'sealed' end as "status!"
-               from batches b where b.number = any($1)"#,
+               from batches b cross join lateral (
+                 select count(*) filter (where state = 'final') as final,
+                   count(*) filter (where state in ('included', 'final')) as standing
+                 from anchors where batch = b.number
+               ) a
+               where b.number = any($1)"#,
             &numbers
         )
         .fetch_all(self.pool())

@@ -2,7 +2,12 @@
 
 use time::OffsetDateTime;
 
+use super::asides::EndpointAside;
+use super::policy::AnchorPolicy;
 use super::{Ledger, Result, fixed, natural};
+
+/// Digests that are counted of one batch that is not sealed.
+pub const COUNTED: i64 = 100_000;
 
 /// A step that waits for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +29,10 @@ pub struct TargetStatus {
     pub registry: [u8; 20],
     /// Newest final anchor: batch, height and time of its block.
     pub last_final: Option<(u64, u64, u64)>,
-    /// Sealed batches that are not final there.
+    /// Anchors that are not final there, and that somebody works on, or will.
     pub waiting: u64,
+    /// Since when no new anchors are made there.
+    pub retired_at: Option<OffsetDateTime>,
 }
 
 /// The whole service at one moment.
@@ -35,20 +42,35 @@ pub struct ServiceStatus {
     pub now: OffsetDateTime,
     /// Newest sealed batch, and when it was sealed.
     pub last_sealed: Option<(u64, OffsetDateTime)>,
-    /// When the oldest digest was accepted that is in no block yet.
+    /// When the oldest digest was accepted that is not sealed yet.
+    pub oldest_pending: Option<OffsetDateTime>,
+    /// When the oldest digest was accepted that does not count as anchored yet.
     pub oldest_unanchored: Option<OffsetDateTime>,
+    /// Proofs that do not count as anchored although they were accepted before the given moment. Exact, except that of
+    /// each batch that is not sealed no more than [`COUNTED`] digests are looked at.
+    pub overdue: u64,
+    /// The rule for batches sealed now.
+    pub policy: AnchorPolicy,
     /// Every target that was ever used.
     pub targets: Vec<TargetStatus>,
     /// What waits for an operator.
     pub halts: Vec<Halt>,
+    /// Endpoints of chains that are not used.
+    pub asides: Vec<EndpointAside>,
 }
 
 impl Ledger {
-    /// How the service is doing. The work does not grow with history.
+    /// How the service is doing. `promised` answers for the database's time which proofs had to be anchored by then: those
+    /// accepted before the moment it answers. The work grows with what waits, not with history.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn service_status(&self) -> Result<ServiceStatus> {
+    pub async fn service_status(
+        &self,
+        promised: impl FnOnce(OffsetDateTime) -> Option<OffsetDateTime> + Send,
+    ) -> Result<ServiceStatus> {
+        // Before the transaction: a small pool has no second connection for it.
+        let asides = self.asides().await?;
         let mut transaction = self.pool().begin().await?;
         // One moment for all answers.
         sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *transaction).await?;
@@ -58,27 +80,31 @@ impl Ledger {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        // The lowest batch that is in no block: of the unsealed ones, and of those whose anchors all wait. A batch has
-        // its earliest digest first in the table.
-        let oldest = sqlx::query_scalar!(
-            "select p.received_at from proofs p
-             where p.batch = (
-               select min(number) from (
-                 select min(b.number) as number from batches b
-                   where b.state <> 'sealed' and exists (select from proofs q where q.batch = b.number)
-                 union all
-                 select min(a.batch) from anchors a
-                   where a.state in ('planned', 'sent')
-                     and not exists (select from anchors o where o.batch = a.batch and o.state in ('included', 'final'))
-               ) waiting
-             )
-             limit 1"
+        // A batch has its earliest digest first in the table.
+        let oldest = sqlx::query!(
+            r#"select
+                 (select p.received_at from proofs p where p.batch = (
+                    select min(b.number) from batches b
+                      where not b.anchored and b.state in ('open', 'closed') and exists (select from proofs q where q.batch = b.number)
+                  ) limit 1) as pending,
+                 (select p.received_at from proofs p where p.batch = (
+                    select min(b.number) from batches b
+                      where not b.anchored and exists (select from proofs q where q.batch = b.number)
+                  ) limit 1) as unanchored"#
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_one(&mut *transaction)
         .await?;
+        let overdue = match promised(now) {
+            Some(before) => overdue(&mut transaction, before).await?,
+            None => 0,
+        };
+        let policy = sqlx::query!("select needed, from_batch, decided_at from anchor_policy order by id desc limit 1")
+            .fetch_one(&mut *transaction)
+            .await?;
         let rows = sqlx::query!(
-            r#"select t.chain_id, t.registry,
-                 (select count(*) from anchors a where a.target_id = t.id and a.state <> 'final') as "waiting!",
+            r#"select t.chain_id, t.registry, t.retired_at,
+                 (select count(*) from anchors a
+                  where a.target_id = t.id and a.state <> 'final' and a.state <> 'withdrawn') as "waiting!",
                  f.batch as "batch?", f.block_number as "block_number?", f.block_time as "block_time?"
                from targets t left join lateral (
                  select a.batch, a.block_number, a.block_time from anchors a where a.target_id = t.id and a.state = 'final'
@@ -96,7 +122,14 @@ impl Ledger {
             last_sealed: sealed
                 .map(|row| Ok::<_, super::LedgerError>((natural(row.number, "batches.number")?, row.sealed_at)))
                 .transpose()?,
-            oldest_unanchored: oldest,
+            oldest_pending: oldest.pending,
+            oldest_unanchored: oldest.unanchored,
+            overdue,
+            policy: AnchorPolicy {
+                needed: natural(policy.needed.into(), "anchor_policy.needed")?,
+                from_batch: natural(policy.from_batch, "anchor_policy.from_batch")?,
+                decided_at: policy.decided_at,
+            },
             targets: rows
                 .into_iter()
                 .map(|row| {
@@ -113,10 +146,12 @@ impl Ledger {
                         registry: fixed(&row.registry, "targets.registry")?,
                         last_final,
                         waiting: natural(row.waiting, "waiting anchors")?,
+                        retired_at: row.retired_at,
                     })
                 })
                 .collect::<Result<_>>()?,
             halts,
+            asides,
         })
     }
 
@@ -143,4 +178,22 @@ impl Ledger {
         sqlx::query!("delete from halts where step = $1", step).execute(self.pool()).await?;
         Ok(())
     }
+}
+
+/// Proofs of batches that do not count as anchored, accepted before a moment. A sealed batch that was closed by then counts
+/// with its size; only what stands open at the moment is looked at row by row, earliest first.
+async fn overdue(connection: &mut sqlx::PgConnection, before: OffsetDateTime) -> Result<u64> {
+    let count = sqlx::query_scalar!(
+        r#"select coalesce(sum(case
+             when b.state = 'sealed' and b.closed_at <= $1 then b.size - 1
+             else (select count(*) from (select p.received_at from proofs p where p.batch = b.number limit $2) looked
+                   where looked.received_at < $1)
+           end), 0)::bigint as "count!"
+           from batches b where not b.anchored and b.opened_at < $1"#,
+        before,
+        COUNTED
+    )
+    .fetch_one(connection)
+    .await?;
+    natural(count, "overdue proofs")
 }

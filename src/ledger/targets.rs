@@ -59,12 +59,22 @@ impl Ledger {
         if made.is_some() {
             sqlx::query!(
                 "with planned as (
-                   insert into anchors (batch, target_id, state) select number, $1, 'planned' from batches where state = 'sealed' and number >= $2
+                   insert into anchors (batch, target_id, state) select number, $1, 'planned' from batches
+                     where state in ('sealed', 'lost') and number >= $2
                    returning batch, target_id, state
                  )
                  insert into anchor_history (batch, target_id, state) select batch, target_id, state from planned",
                 row.id,
                 row.first_number
+            )
+            .execute(&mut *transaction)
+            .await?;
+            // Nothing of ours is there yet. If there is after all, comparing tells.
+            sqlx::query!(
+                "insert into continuity (target_id, system_identifier, timeline, database_oid)
+                 select $1, s.system_identifier, c.timeline_id, d.oid::bigint
+                   from pg_control_system() s, pg_control_checkpoint() c, pg_database d where d.datname = current_database()",
+                row.id
             )
             .execute(&mut *transaction)
             .await?;
@@ -83,6 +93,19 @@ impl Ledger {
             .await?
             .iter()
             .map(|registry| fixed(registry, "targets.registry"))
+            .collect()
+    }
+
+    /// The chains of all targets that were ever pinned, by id.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn chains(&self) -> Result<Vec<u64>> {
+        sqlx::query_scalar!("select distinct chain_id from targets order by chain_id")
+            .fetch_all(self.pool())
+            .await?
+            .into_iter()
+            .map(|id| natural(id, "targets.chain_id"))
             .collect()
     }
 

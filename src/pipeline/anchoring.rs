@@ -1,18 +1,21 @@
 //! One target's way from sealed batch to final anchor: what [`super::publish`] and [`super::confirm`] share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use alloy::primitives::B256;
 use uuid::Uuid;
 
 use super::{Result, Step, StepError, with_lease};
+use crate::chain::endpoints::Endpoints;
 use crate::chain::fees::Fees;
 use crate::chain::signer::{AnchorTx, SignedAnchor, Signer};
-use crate::chain::{Chain, Inclusion};
+use crate::chain::{Chain, Inclusion, Target};
 use crate::ledger::Ledger;
 use crate::ledger::anchors::Place;
 use crate::ledger::attempts::Attempt;
+use crate::ledger::leases::Lease;
 use crate::ledger::targets::{NewTarget, TargetId};
 
 /// How a target is treated.
@@ -28,8 +31,10 @@ pub struct Policy {
     pub resend_after: Duration,
     /// Anchors between their first sending and their final block at most.
     pub window: i64,
-    /// Look at the newest final anchors again after so long.
+    /// Look at the newest final anchors, and at the publisher's funds, again after so long.
     pub watch_every: Duration,
+    /// Warn when the publisher's funds last for fewer days.
+    pub warn_runway: u32,
 }
 
 impl Default for Policy {
@@ -41,20 +46,25 @@ impl Default for Policy {
             resend_after: Duration::from_secs(15),
             window: 256,
             watch_every: Duration::from_secs(60),
+            warn_runway: 30,
         }
     }
 }
 
 /// Anchors batches in one registry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Anchoring {
     pub(super) ledger: Ledger,
+    /// The chain; where there are several endpoints, as the one has it that is looked through now.
     pub(super) chain: Arc<dyn Chain>,
+    pub(super) endpoints: Option<Arc<Endpoints>>,
     pub(super) signer: Arc<dyn Signer>,
     pub(super) policy: Policy,
     pub(super) target: TargetId,
-    holder: Uuid,
-    lease: String,
+    /// Whether the publisher's funds were low when they were last looked at.
+    pub(super) low: Arc<AtomicBool>,
+    pub(super) holder: Uuid,
+    pub(super) lease: String,
 }
 
 impl Anchoring {
@@ -84,8 +94,15 @@ impl Anchoring {
             code_hash: code_hash.into(),
         };
         let id = ledger.pin_target(&new).await?;
-        let lease = format!("anchor {} {}", target.caip2(), target.registry);
-        Ok(Self { ledger, chain, signer, policy, target: id, holder, lease })
+        let lease = Self::name(&target);
+        let low = Arc::new(AtomicBool::new(false));
+        Ok(Self { ledger, chain, endpoints: None, signer, policy, target: id, low, holder, lease })
+    }
+
+    /// What the work for a target is called among leases, halts and asides.
+    #[must_use]
+    pub fn name(target: &Target) -> String {
+        format!("anchor {} {}", target.caip2(), target.registry)
     }
 
     /// One look at everything unfinished: [`super::confirm`], then [`super::publish`]. Idle when another instance is at
@@ -94,32 +111,44 @@ impl Anchoring {
     /// # Errors
     /// See [`StepError`]; what was committed stands.
     pub async fn step(&self) -> Result<Step> {
-        // Idle instances only read, and ask no node, except now and then whether what is final still is.
+        // Idle instances only read, and ask no node, except now and then whether what is final still is, and what the
+        // publisher has.
         let watch = self.ledger.finals_due(self.target, self.policy.watch_every).await?;
-        if !watch && self.ledger.unfinished(self.target, 1).await?.is_empty() {
+        let (chain_id, signer) = (self.chain.target().chain_id, self.signer.address());
+        let money = self.ledger.balance_due(chain_id, &signer.into(), self.policy.watch_every).await?;
+        if !watch && !money && self.ledger.unfinished(self.target, 1).await?.is_empty() {
             return Ok(Step::Idle);
         }
         let done = with_lease(&self.ledger, &self.lease, self.holder, |lease| async move {
-            let found = self.chain.chain_id().await?;
-            if found != self.chain.target().chain_id {
-                return Err(StepError::Halt(format!(
-                    "the endpoint for {} now serves chain {found}",
-                    self.chain.target().caip2()
-                )));
-            }
-            let heads = self.sound_heads().await?;
-            if watch {
-                self.check_finals().await?;
-            }
-            let (confirmed, failed) = self.confirm(&lease, &heads).await?;
-            self.raise_finality(&lease, &heads).await?;
-            let published = self.publish(&lease).await?;
-            match failed {
-                Some(error) => Err(error.into()),
-                None => Ok(confirmed.or(published)),
+            match &self.endpoints {
+                None => self.look(&lease, watch, money).await,
+                Some(endpoints) => self.look_through(endpoints, &lease, watch, money).await,
             }
         });
         Ok(done.await?.unwrap_or(Step::Idle))
+    }
+
+    /// The step itself, through `chain` alone.
+    pub(super) async fn look(&self, lease: &Lease, watch: bool, money: bool) -> Result<Step> {
+        let found = self.chain.chain_id().await?;
+        if found != self.chain.target().chain_id {
+            return Err(StepError::Halt(format!("the endpoint for {} now serves chain {found}", self.chain.target().caip2())));
+        }
+        let heads = self.sound_heads().await?;
+        if watch {
+            self.check_finals().await?;
+        }
+        let end = self.raise_finality(lease, &heads).await?;
+        let (confirmed, failed) = self.confirm(lease, &heads, end).await?;
+        let published = self.publish(lease).await;
+        let watched = if money { self.watch_funds().await } else { Ok(()) };
+        // What cannot be told of the funds hides nothing that is worse.
+        let published = published?;
+        watched?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(confirmed.or(published)),
+        }
     }
 
     /// Where an anchor without a known transaction stands, by the registry's own record. An earlier attempt whose answer

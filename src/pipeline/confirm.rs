@@ -8,6 +8,7 @@ use alloy::primitives::{Address, B256};
 use time::OffsetDateTime;
 
 use super::anchoring::{Anchoring, place};
+use super::publish::Handed;
 use super::{Result, Step, StepError};
 use crate::chain::fees::{self, Fees};
 use crate::chain::{Block, ChainError, Heads, Inclusion};
@@ -29,9 +30,9 @@ enum Found {
 }
 
 impl Anchoring {
-    /// Moves everything sent or included on, or back. What the node cannot answer about one anchor does not keep the others
-    /// waiting: it comes back beside the step.
-    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads) -> Result<(Step, Option<ChainError>)> {
+    /// Moves everything sent or included on, or back; nothing above `end` becomes final. What the node cannot answer about
+    /// one anchor, or what cannot be paid for one, does not keep the others waiting: it comes back beside the step.
+    pub(super) async fn confirm(&self, lease: &Lease, heads: &Heads, end: Option<u64>) -> Result<(Step, Option<StepError>)> {
         let unfinished = self.ledger.unfinished(self.target, self.policy.window).await?;
         if unfinished.iter().all(|anchor| anchor.state == AnchorState::Planned) {
             return Ok((Step::Idle, None));
@@ -41,7 +42,7 @@ impl Anchoring {
         for anchor in &unfinished {
             let moved = match (anchor.state, anchor.place) {
                 (AnchorState::Sent, _) => self.look_for(lease, anchor, now).await,
-                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads).await,
+                (AnchorState::Included, Some(place)) => self.look_at(lease, anchor, place, heads, end).await,
                 _ => Ok(Step::Idle),
             };
             match moved {
@@ -49,8 +50,9 @@ impl Anchoring {
                 // It answers, only not this: state it no longer keeps, say.
                 Err(StepError::Chain(error @ (ChainError::Refused { .. } | ChainError::Garbage(_)))) => {
                     tracing::warn!(batch = anchor.batch, %error, "asking about an anchor");
-                    failed.get_or_insert(error);
+                    failed.get_or_insert(error.into());
                 }
+                Err(error @ StepError::Funds(_)) => drop(failed.get_or_insert(error)),
                 Err(error) => return Err(error),
             }
         }
@@ -67,26 +69,45 @@ impl Anchoring {
         let signer = Address::from(signer);
         // The nonce is asked first: an attempt mined between the questions is then found, not missed. What still looks
         // wrong may be a reorg between them, or two nodes behind one address: it is looked at anew before it is said.
+        let mut used = 0;
         for look in 1.. {
-            let used = self.chain.nonce(signer).await?;
+            used = self.chain.nonce(signer).await?;
             let wrong = match self.search(anchor, &attempts).await? {
                 Found::At(inclusion) => return self.include(lease, number, &inclusion).await,
-                Found::Reverted(tx) => format!("the transaction {tx} that should anchor batch {number} reverted"),
+                Found::Reverted(tx) => Some(format!("the transaction {tx} that should anchor batch {number} reverted")),
                 Found::Nowhere if used > nonce => {
-                    format!("nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits")
+                    Some(format!("nonce {nonce} of {signer} is used by a transaction that is not ours; batch {number} waits"))
                 }
-                Found::Nowhere => break,
+                Found::Nowhere => None,
             };
+            // What a publisher signed that was replaced, and that is in no block, can no longer take effect. Its bytes stay
+            // on record, and the registry takes a root once: if it should come through after all, nothing is doubled.
+            if signer != self.signer.address() && self.chain.publisher().await? == Some(self.signer.address()) {
+                let why = format!("its signer {signer} is no longer the publisher");
+                tracing::warn!(batch = number, %signer, nonce, "signed by a publisher that was replaced: to be signed anew");
+                self.ledger.retire_attempts(lease, self.target, number, &why).await?;
+                return Ok(Step::Worked);
+            }
+            let Some(wrong) = wrong else { break };
             if look == LOOKS {
                 return Err(StepError::Halt(wrong));
             }
             self.sound_heads().await?;
         }
-        let quiet = now - newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        if quiet < self.policy.resend_after && newest.sent_at.is_some() && now - newest.signed_at < self.policy.bump_after {
+        let quiet = passed(newest.sent_at.unwrap_or(OffsetDateTime::UNIX_EPOCH), now);
+        let waited = passed(newest.signed_at, now);
+        if quiet < self.policy.resend_after && newest.sent_at.is_some() && waited < self.policy.bump_after {
             return Ok(Step::Idle);
         }
-        if now - newest.signed_at >= self.policy.bump_after || self.hand_over(number, newest).await {
+        self.send_calls(signer, used..nonce).await?;
+        let overdue = waited >= self.policy.bump_after;
+        let handed = if overdue { Handed::MoreWanted } else { self.hand_over(number, newest).await };
+        if handed == Handed::Unpaid {
+            return Err(StepError::Funds(format!(
+                "the publisher {signer} cannot pay for batch {number}, which is signed: send it funds; nothing is lost meanwhile"
+            )));
+        }
+        if handed == Handed::MoreWanted {
             if signer != self.signer.address() {
                 // The publisher's key was changed meanwhile: the new one has no say over the old one's nonce.
                 tracing::warn!(batch = number, %signer, "signed with an earlier key, which alone could offer more; sending the same bytes again");
@@ -96,6 +117,11 @@ impl Anchoring {
             let previous = Fees { max_fee: newest.max_fee.into(), max_priority: newest.max_priority_fee.into() };
             match fees::bump(previous, self.chain.fees().await?, self.policy.ceiling) {
                 Some(fees) => {
+                    if let Err(error) = self.affords(number, fees.max_fee).await {
+                        // What is signed already may be affordable still.
+                        self.hand_over(number, newest).await;
+                        return Err(error);
+                    }
                     let attempt = self.sign(number, anchor.root.into(), anchor.size, nonce, fees).await?;
                     self.ledger.store_replacement(lease, self.target, number, &attempt).await?;
                     tracing::info!(batch = number, nonce, tx = %B256::from(attempt.tx_hash), max_fee = attempt.max_fee, "offering more");
@@ -110,6 +136,18 @@ impl Anchoring {
             }
         }
         Ok(Step::Idle)
+    }
+
+    /// Sends again what operators' commands stored with nonces in `open`: one may have died before it sent, and nothing
+    /// behind its nonce is mined until then.
+    async fn send_calls(&self, signer: Address, open: std::ops::Range<u64>) -> Result<()> {
+        let calls = self.ledger.calls_from(self.chain.target().chain_id, &signer.into(), open.start).await?;
+        for call in calls.iter().filter(|call| open.contains(&call.nonce)) {
+            let tx = B256::from(call.tx_hash);
+            let sent = self.chain.send(&call.raw).await;
+            tracing::info!(%signer, nonce = call.nonce, %tx, ?sent, "sending an operator's transaction again: anchors wait behind it");
+        }
+        Ok(())
     }
 
     /// Where an anchor without a known place stands now: by its attempts, all of them, and by the registry.
@@ -146,7 +184,7 @@ impl Anchoring {
     }
 
     /// An included anchor: is its block still canonical, and is it final by now?
-    async fn look_at(&self, lease: &Lease, anchor: &Unfinished, stood: Place, heads: &Heads) -> Result<Step> {
+    async fn look_at(&self, lease: &Lease, anchor: &Unfinished, stood: Place, heads: &Heads, end: Option<u64>) -> Result<Step> {
         let number = anchor.batch;
         let canonical = self.chain.block(stood.block_number).await?;
         if canonical.is_none_or(|block| block.hash != B256::from(stood.block_hash)) {
@@ -163,8 +201,9 @@ impl Anchoring {
                 }
             };
         }
-        let final_from = final_height(heads, self.policy.depth);
-        if final_from.is_none_or(|height| stood.block_number > height) {
+        // Final now, and on record as final: what is not yet must not be relied on.
+        let final_now = self.chain.final_height(heads, self.policy.depth);
+        if [final_now, end].iter().any(|height| height.is_none_or(|height| stood.block_number > height)) {
             return Ok(Step::Idle);
         }
         let inclusion = Inclusion {
@@ -183,34 +222,24 @@ impl Anchoring {
             ))
             .into());
         }
+        if !self.chain.vouched(&inclusion.block, self.policy.depth).await? {
+            return Ok(Step::Idle);
+        }
         self.ledger.finalize_anchor(lease, self.target, number, &stood, &evidence).await?;
         tracing::info!(batch = number, block = stood.block_number, "final");
+        // For the runway only.
+        match self.chain.paid(stood.tx_hash.into()).await {
+            Ok(Some(wei)) => self.ledger.note_paid(self.target, number, wei).await?,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(batch = number, %error, "asking what an anchor cost"),
+        }
         Ok(Step::Worked)
     }
 }
 
-/// Height at and below which blocks are final; `None` when none is.
-pub(super) fn final_height(heads: &Heads, depth: Option<u64>) -> Option<u64> {
-    match depth {
-        // A young chain has no block that deep: no wrap-around into "everything is final".
-        Some(depth) => heads.latest.number.checked_sub(depth),
-        None => heads.finalized.map(|block| block.number),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_young_chain_has_no_final_block() {
-        let block = |number| Block { number, hash: B256::ZERO, time: 0 };
-        let heads = Heads { latest: block(5), base_fee: 0, safe: None, finalized: None };
-        assert_eq!(final_height(&heads, Some(6)), None);
-        assert_eq!(final_height(&heads, Some(5)), Some(0));
-        assert_eq!(final_height(&heads, Some(0)), Some(5));
-        assert_eq!(final_height(&heads, None), None, "no tag, no depth: nothing is ever final");
-        let tagged = Heads { finalized: Some(block(3)), ..heads };
-        assert_eq!(final_height(&tagged, None), Some(3));
-    }
+/// How long ago `since` was. What lies in the future by more than a minute was noted before the database's clock was set
+/// back: that it is due at once costs a repetition, that it is not due for as long as the clock jumped costs the promise.
+fn passed(since: OffsetDateTime, now: OffsetDateTime) -> time::Duration {
+    let passed = now - since;
+    if passed < -time::Duration::MINUTE { time::Duration::MAX } else { passed }
 }

@@ -7,7 +7,6 @@
 use alloy::primitives::B256;
 
 use super::anchoring::Anchoring;
-use super::confirm::final_height;
 use super::{Result, StepError};
 use crate::chain::{Block, ChainError, Heads};
 use crate::ledger::finality::FinalBlock;
@@ -31,7 +30,7 @@ impl Anchoring {
         let caip2 = self.chain.target().caip2();
         // Asked again: block and heads may come from two nodes behind one address.
         let again = self.chain.heads().await?;
-        let claims = |heads: &Heads| final_height(heads, self.policy.depth).is_some_and(|height| height >= known.number);
+        let claims = |heads: &Heads| heads.final_height(self.policy.depth).is_some_and(|height| height >= known.number);
         match found {
             Some(block) if claims(&heads) && claims(&again) => Err(StepError::Halt(format!(
                 "block {} of {caip2} was final as 0x{} and is now {}: the chain took back what was final",
@@ -49,25 +48,28 @@ impl Anchoring {
         }
     }
 
-    /// Records how far the chain is final.
-    pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<()> {
-        let block = match (self.policy.depth, heads.finalized) {
-            // Number and hash of one answer: they belong together whoever answers next.
-            (None, Some(block)) => block,
-            (None, None) => return Ok(()),
-            (Some(_), _) => {
-                let Some(height) = final_height(heads, self.policy.depth) else { return Ok(()) };
-                match self.chain.block(height).await? {
-                    Some(block) if self.is_of(heads).await? => block,
-                    _ => return Ok(()),
-                }
-            }
+    /// Records how far the chain is final, and answers how far that is on record. Nothing above it may count as final: a
+    /// node from before would be believed later.
+    pub(super) async fn raise_finality(&self, lease: &Lease, heads: &Heads) -> Result<Option<u64>> {
+        let known = self.ledger.finality(self.target).await?.map(|block| block.number);
+        let Some(height) =
+            self.chain.final_height(heads, self.policy.depth).filter(|height| known.is_none_or(|known| known < *height))
+        else {
+            return Ok(known);
         };
-        if self.ledger.finality(self.target).await?.is_none_or(|known| known.number < block.number) {
-            let block = FinalBlock { number: block.number, hash: block.hash.into() };
-            self.ledger.raise_finality(lease, self.target, &block).await?;
+        let block = match heads.finalized.filter(|block| self.policy.depth.is_none() && block.number == height) {
+            // Number and hash of one answer: they belong together whoever answers next.
+            Some(block) => Some(block),
+            None => self.chain.block(height).await?,
+        };
+        // A false final block, once recorded, would make the true chain look broken ever after.
+        let Some(block) = block else { return Ok(known) };
+        if !self.is_of(heads).await? || !self.chain.vouched(&block, self.policy.depth).await? {
+            return Ok(known);
         }
-        Ok(())
+        let block = FinalBlock { number: block.number, hash: block.hash.into() };
+        self.ledger.raise_finality(lease, self.target, &block).await?;
+        Ok(Some(block.number))
     }
 
     /// Whether the node that answers now is on the chain that `heads` were read from. What is decided from several

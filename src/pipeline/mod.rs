@@ -3,18 +3,22 @@
 
 pub mod anchoring;
 pub mod confirm;
+pub mod continuity;
 pub mod finality;
+pub mod funds;
 pub mod publish;
 pub mod recheck;
 pub mod runner;
 pub mod schedule;
 pub mod seal;
+pub mod through;
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::chain::ChainError;
+use crate::chain::endpoints::NoView;
 use crate::chain::signer::SignError;
 use crate::ledger::leases::Lease;
 use crate::ledger::{Ledger, LedgerError};
@@ -48,10 +52,43 @@ pub enum StepError {
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The step did not come to its end; the database has stopped to answer, perhaps.
+    #[error("no end after {0:?}")]
+    TooLong(Duration),
     /// Something that must not be: going on could make it worse, so a person has to look. The step is tried again now
     /// and then and goes on by itself once the cause is gone.
     #[error("HALTED: {0}")]
     Halt(String),
+    /// The publisher cannot pay. Told like a halt; it goes on by itself once there are funds.
+    #[error("HALTED: {0}")]
+    Funds(String),
+}
+
+impl StepError {
+    /// One word for counting.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::Ledger(LedgerError::LeaseLost { .. }) => "lease_lost",
+            Self::Ledger(LedgerError::Moved { .. }) => "moved",
+            Self::Ledger(_) => "database",
+            Self::Chain(_) => "chain",
+            Self::Sign(_) => "signer",
+            Self::Halt(_) => "halt",
+            Self::Funds(_) => "funds",
+            Self::TooLong(_) => "too_long",
+        }
+    }
+}
+
+impl From<NoView> for StepError {
+    fn from(nobody: NoView) -> Self {
+        match nobody {
+            NoView::Chain(error) => Self::Chain(error),
+            NoView::Disagreement(why) => Self::Chain(ChainError::Garbage(why)),
+            NoView::Halt(why) => Self::Halt(why),
+        }
+    }
 }
 
 /// Result of a step.

@@ -17,6 +17,17 @@ use crate::ledger::LedgerError;
 use crate::ledger::anchors::AnchorState;
 use crate::ledger::leases::Lease;
 
+/// What came of handing bytes to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// There is nothing more to do about it now.
+    Over,
+    /// Higher fees are called for.
+    MoreWanted,
+    /// Its signer cannot pay.
+    Unpaid,
+}
+
 impl Anchoring {
     /// Signs, stores and sends the planned anchors that the window has room for, in order of their numbers.
     pub(super) async fn publish(&self, lease: &Lease) -> Result<Step> {
@@ -31,8 +42,7 @@ impl Anchoring {
                 done = Step::Worked;
                 continue;
             }
-            let batch = recheck(&self.ledger, anchor.batch).await?;
-            if (batch.root, batch.size) != (anchor.root, anchor.size) {
+            if recheck(&self.ledger, anchor.batch).await? != (anchor.root, anchor.size) {
                 return Err(LedgerError::Moved { what: "sealed batch" }.into());
             }
             self.publish_one(lease, anchor.batch, root, anchor.size).await?;
@@ -73,7 +83,28 @@ impl Anchoring {
         Ok(None)
     }
 
+    /// Fails unless the registry takes anchors from our key: what another key signs is mined, paid for, and refused.
+    async fn may_publish(&self, number: u64) -> Result<()> {
+        let signer = self.signer.address();
+        for look in 1.. {
+            let wrong = match self.chain.publisher().await? {
+                Some(publisher) if publisher == signer => break,
+                Some(publisher) => format!(
+                    "the registry's publisher is {publisher}, and the key in the settings is that of {signer}: batch {number} \
+                     waits until one of them is changed"
+                ),
+                None => format!("the registry's publisher is revoked: batch {number} waits until {signer} takes over"),
+            };
+            if look == LOOKS {
+                return Err(StepError::Halt(wrong));
+            }
+            self.sound_heads().await?;
+        }
+        Ok(())
+    }
+
     async fn publish_one(&self, lease: &Lease, number: u64, root: B256, size: u64) -> Result<()> {
+        self.may_publish(number).await?;
         let signer = self.signer.address();
         let mined = self.chain.nonce(signer).await?;
         let (lane, nonce) = self.ledger.lane(self.chain.target().chain_id, &signer.into(), mined).await?;
@@ -82,8 +113,9 @@ impl Anchoring {
                 "{signer} has {mined} transactions on the chain but only {nonce} are ours: somebody else uses the publisher's key"
             )));
         }
-        let quote = self.chain.fees().await?;
-        let attempt = self.sign(number, root, size, nonce, fees::first(quote, self.policy.ceiling)).await?;
+        let fees = fees::first(self.chain.fees().await?, self.policy.ceiling);
+        self.affords(number, fees.max_fee).await?;
+        let attempt = self.sign(number, root, size, nonce, fees).await?;
         // A crash before this commit forgets a signature nobody has seen; after it, the bytes are sent by whoever runs next.
         self.ledger.store_first_attempt(lease, self.target, number, (lane, nonce), &attempt).await?;
         tracing::info!(batch = number, nonce, tx = %B256::from(attempt.tx_hash), "signed and stored");
@@ -92,25 +124,25 @@ impl Anchoring {
         Ok(())
     }
 
-    /// Hands stored bytes to the node and sorts its answer. Answers whether higher fees are called for.
-    pub(super) async fn hand_over(&self, number: u64, attempt: &crate::ledger::attempts::Attempt) -> bool {
+    /// Hands stored bytes to the node and sorts its answer.
+    pub(super) async fn hand_over(&self, number: u64, attempt: &crate::ledger::attempts::Attempt) -> Handed {
         let tx = B256::from(attempt.tx_hash);
         match self.chain.send(&attempt.raw).await {
             Ok(Sent::Accepted | Sent::AlreadyKnown) => {
                 if let Err(error) = self.ledger.note_sent(&attempt.tx_hash).await {
                     tracing::debug!(%error, "noting a sending");
                 }
-                return false;
             }
-            Ok(Sent::Underpriced) => return true,
+            Ok(Sent::Underpriced) => return Handed::MoreWanted,
             // Mined, by this or another attempt, or taken by somebody else: confirm tells which.
             Ok(Sent::NonceTooLow) => tracing::debug!(batch = number, %tx, "nonce already used"),
             Ok(Sent::InsufficientFunds) => {
-                tracing::error!(batch = number, signer = %self.signer.address(), "the publisher cannot pay: fund its account; nothing is lost meanwhile");
+                tracing::error!(batch = number, %tx, "the publisher cannot pay: send it funds; nothing is lost meanwhile");
+                return Handed::Unpaid;
             }
             Ok(Sent::Rejected(text)) => tracing::error!(batch = number, %tx, text, "the node refuses the transaction"),
             Err(error) => tracing::warn!(batch = number, %tx, %error, "sending: the node may or may not have it"),
         }
-        false
+        Handed::Over
     }
 }

@@ -9,15 +9,18 @@ use sceau_verifier::{BatchHeader, merkle};
 use super::seal::leaf_of;
 use super::{Result, StepError};
 use crate::ledger::Ledger;
-use crate::ledger::batches::{Batch, SealedBatch};
+use crate::ledger::batches::Batch;
 
-/// Reads a sealed batch back and fails unless entries, leaves, header and root belong together.
+/// Reads a sealed batch back and fails unless entries, leaves, header and root belong together; answers root and size.
 ///
 /// # Errors
 /// [`StepError::Halt`] says what does not fit; nothing of the batch may be anchored then.
-pub async fn recheck(ledger: &Ledger, number: u64) -> Result<SealedBatch> {
-    let Some(Batch::Sealed(batch)) = ledger.batch(number).await? else {
-        return Err(StepError::Halt(format!("batch {number} is to be anchored but not sealed")));
+pub async fn recheck(ledger: &Ledger, number: u64) -> Result<([u8; 32], u64)> {
+    let batch = match ledger.batch(number).await? {
+        Some(Batch::Sealed(batch)) => batch,
+        // There is nothing to compute it from: it was taken from a registry that has it, for those that have it not.
+        Some(Batch::Lost { root, size, .. }) => return Ok((root, size)),
+        _ => return Err(StepError::Halt(format!("batch {number} is to be anchored but not sealed"))),
     };
     let halt = |what: &str| {
         Err(StepError::Halt(format!("batch {number} must not be anchored: {what}; see docs/operations.md, \"halted\"")))
@@ -65,7 +68,7 @@ pub async fn recheck(ledger: &Ledger, number: u64) -> Result<SealedBatch> {
     if count != header.count || entries != stored {
         return halt("its leaves are not those of its proofs");
     }
-    Ok(batch)
+    Ok((batch.root, batch.size))
 }
 
 /// Root of a growing tree: complete subtrees from left to right, at most one of each height (RFC 9162, section 2.1.1).

@@ -16,11 +16,12 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(home: &Path, files: &Path, ports: [u16; 2]) -> Self {
+    fn start(home: &Path, files: &Path, ports: [u16; 4]) -> Self {
         let (folder, output) = (home.join("stack"), home.join("output"));
         let log = std::fs::File::create(&output).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
-            .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string(), "--folder"])
+            .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
+            .args(["--kagesecur-port", &ports[2].to_string(), "--metrics-port", &ports[3].to_string(), "--folder"])
             .arg(&folder)
             .arg("--prove")
             .arg(files)
@@ -87,8 +88,36 @@ fn verdict(file: &Path, receipt: &Path, block_hash: &str) -> (i32, String) {
     answer
 }
 
-fn free_ports() -> [u16; 2] {
-    [(); 2].map(|()| sceau::dev::host::free_port().expect("a free port"))
+/// The demo account logs in, registers and verifies with the client written from the dialect's page.
+fn speaks_kagesecur(home: &Path, told: &Value) {
+    let (clef, file) = (home.join("clef"), home.join("pièce.txt"));
+    let identity = &told["accounts"][0]["kagesecur"];
+    std::fs::write(&clef, identity["clef"].as_str().expect("a clef")).expect("a file");
+    std::fs::write(&file, "contenu").expect("a file");
+    let run = |command: &[&str]| {
+        let output = Command::new("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kagesecur/client.py"))
+            .args(["--url", told["kagesecur_url"].as_str().expect("an address")])
+            .args(["--ca", told["ca_cert"].as_str().expect("a certificate")])
+            .args(["--identifiant", identity["identifiant"].as_str().expect("a name")])
+            .arg("--session")
+            .arg(home.join("session"))
+            .arg("--clef-file")
+            .arg(&clef)
+            .args(command)
+            .arg(&file)
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    assert_eq!(run(&["login"])["resultat"], "Connecté");
+    assert_eq!(run(&["write", "sceau.localhost"])["resultat"]["pièce.txt"], true);
+    assert_eq!(run(&["verify"])["resultat"], "Votre document est enregistré.");
+}
+
+fn free_ports() -> [u16; 4] {
+    [(); 4].map(|()| sceau::dev::host::free_port().expect("a free port"))
 }
 
 #[test]
@@ -112,9 +141,25 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
     for name in ["api_url", "ca_cert", "rpc_url", "chain_id", "registry", "accounts"] {
         assert!(!told[name].is_null(), "{name}");
     }
+    speaks_kagesecur(home.path(), &told);
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(dev.folder.join("dev.json")).expect("it").permissions());
     assert_eq!(mode & 0o777, 0o600);
+
+    // A certificate, with the program a partner has.
+    let certificate = home.path().join("certificate.pdf");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let partner = &told["accounts"][0];
+    let run = Command::new(env!("CARGO_BIN_EXE_sceau"))
+        .args(["certificate", "--lang", "en", "-o"])
+        .args([&certificate, &files.join("contrat.txt")])
+        .env("SCEAU_API_URL", text(&told["api_url"]))
+        .env("SCEAU_CA_CERT", text(&told["ca_cert"]))
+        .env("SCEAU_CONSUMER_KEY", text(&partner["consumer_key"]))
+        .env("SCEAU_CONSUMER_SECRET", text(&partner["consumer_secret"]))
+        .output()
+        .expect("sceau runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 
     // A second stack on the same ports is one clear error.
     let other = home.path().join("other");
@@ -135,6 +180,11 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
         let parsed: Value = serde_json::from_slice(&bytes).expect("JSON");
         let block_hash = parsed["anchors"][0]["block_hash"].as_str().expect("a hash").to_owned();
         assert_eq!(verdict(&file, &receipt, &block_hash), (0, "ok".into()), "{name}");
+        if name == "contrat.txt" {
+            assert_eq!(verdict(&file, &certificate, &block_hash), (0, "ok".into()), "the receipt inside the certificate");
+            let inside = crate::certificate::attachments(&std::fs::read(&certificate).expect("a certificate"));
+            assert_eq!(inside["receipt.json"].1, bytes);
+        }
 
         // Another byte in the file.
         let altered = home.path().join("altered");

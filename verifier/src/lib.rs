@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a database or a configuration file, and without the feature `rpc` nothing opens a socket.
 
 pub mod batch;
+pub mod certificate;
 pub mod check;
 #[doc(hidden)]
 pub mod cli;
@@ -13,10 +14,10 @@ pub mod receipt;
 
 mod hex;
 
-pub use batch::{digest, entry, header, utc};
+pub use batch::{decision, digest, entry, header, utc};
 #[cfg(feature = "rpc")]
 pub use check::rpc;
-pub use check::{verdict, verify};
+pub use check::{decisions, verdict, verify};
 pub use evm::{evidence, registry, rlp, trie};
 pub use merkle::{path, tile, tree};
 

@@ -14,6 +14,9 @@ pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// A receipt file may not be longer than this, in bytes: far above any real one, and a bound for whoever reads it.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// A receipt carries at most so many decisions.
+pub const MAX_DECISIONS: usize = 16;
+
 /// The format's name and version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
@@ -39,6 +42,20 @@ pub struct Receipt {
     pub batch: Batch,
     /// Where the root is on chain, ascending by `(chain, registry)` as text, no pair twice. Empty before the first anchor.
     pub anchors: Vec<Anchor>,
+    /// The decisions that let the document be sealed, ascending by `(batch.number, entry.index)` of their own receipts, no
+    /// pair twice. Absent in the text when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+}
+
+/// A validator's decision with the proof that it was sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The exact text of the statement `sceau-decision/1`.
+    pub statement: String,
+    /// The statement's own receipt, which has no decisions.
+    pub receipt: Receipt,
 }
 
 /// The document a receipt is about.
@@ -123,7 +140,13 @@ impl Receipt {
         Statement { root: self.tree.root, size: self.tree.size, number: self.batch.number }
     }
 
-    /// Checks what the types leave open: ranges of integers and the order of anchors (part of step 1).
+    /// Where the entry is in the operator's history.
+    const fn position(&self) -> (u64, u64) {
+        (self.batch.number, self.entry.index)
+    }
+
+    /// Checks what the types leave open: ranges of integers, the order of anchors, number and order of the decisions
+    /// (part of step 1).
     ///
     /// # Errors
     /// [`Code::ReceiptMalformed`], naming the field.
@@ -146,6 +169,18 @@ impl Receipt {
         }
         if !self.anchors.is_sorted_by(|a, b| (a.chain, a.registry) < (b.chain, b.registry)) {
             return fail("anchors are not in ascending order of chain and registry");
+        }
+        if self.decisions.len() > MAX_DECISIONS {
+            return fail("more than 16 decisions");
+        }
+        for decision in &self.decisions {
+            if !decision.receipt.decisions.is_empty() {
+                return fail("the receipt of a decision has decisions");
+            }
+            decision.receipt.check_ranges()?;
+        }
+        if !self.decisions.is_sorted_by(|a, b| a.receipt.position() < b.receipt.position()) {
+            return fail("decisions are not in ascending order of batch and index");
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use crate::api::traffic::TokenFailure;
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $status:ident, $title:literal;)*) => {
         /// What went wrong, as a stable name. Programs decide by it; titles and details are for people.
@@ -61,10 +63,23 @@ codes! {
     ScopeMissing = "scope_missing", FORBIDDEN, "The access token lacks a scope";
     /// The token is in order but its account or credential was disabled after it was given.
     AccountDisabled = "account_disabled", FORBIDDEN, "The account is disabled";
+    /// Key and secret in `Authorization` (`Basic`) are wrong, or the account does not take them in place of a token. Ask for
+    /// a token.
+    CredentialsInvalid = "credentials_invalid", UNAUTHORIZED, "Key and secret are not accepted here";
+    /// The account may not ask from this address.
+    AddressRefused = "address_refused", FORBIDDEN, "The account may not ask from this address";
+    /// The subscription of the account has ended: nothing new is taken. What was submitted stays readable.
+    SubscriptionExpired = "subscription_expired", FORBIDDEN, "The subscription has expired";
+    /// KageSecur dialect: the token or what belongs to it is not valid, or too many logins failed. Log in again.
+    AuthenticationFailed = "authentication_failed", FORBIDDEN, "Authentication failed";
     /// There is no such route.
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     /// This account never submitted this digest.
     ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
+    /// There is no such document for this account to decide on or to look at.
+    ValidationUnknown = "validation_unknown", NOT_FOUND, "No such validation";
+    /// No certificate is opened by this number, or not any more: verify the document again for a new one.
+    LinkUnknown = "link_unknown", NOT_FOUND, "No such certificate";
     /// There is no batch of this number.
     BatchUnknown = "batch_unknown", NOT_FOUND, "No such batch";
     /// The batch has no such tile, or is not sealed yet.
@@ -76,6 +91,12 @@ codes! {
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the operator to name validators.
+    ValidatorsMissing = "validators_missing", CONFLICT, "The account has too few validators";
+    /// The document was accepted or refused before; `state` says which.
+    ValidationSettled = "validation_settled", CONFLICT, "The document is settled already";
+    /// This validator decided otherwise about this document before, and that stands: `decision` says how.
+    DecisionDiffers = "decision_differs", CONFLICT, "This validator decided otherwise before";
     /// The body is longer than the route takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body must be `application/json` without content coding.
@@ -87,12 +108,22 @@ codes! {
     /// Some proofs of the submission are not in order, and nothing of it was stored. `errors` lists the first 100 by
     /// their position in the submission, `error_count` says how many there are.
     ProofsInvalid = "proofs_invalid", UNPROCESSABLE_ENTITY, "Some proofs are not in order";
+    /// Too many requests in too short a time. Try again after `Retry-After` seconds; the fields `RateLimit-Policy` and
+    /// `RateLimit` tell how much is left.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// The account has used up its new digests of the day. Nothing was stored. Try again after `Retry-After` seconds, when
+    /// the next day begins (UTC); digests that were submitted before are answered all the same.
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "No digests are left for today";
     /// A fault of this service. Tell the operator the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
     /// More submissions are waiting than the pool takes. Nothing of this one was stored. Try again after `Retry-After` seconds.
     PoolFull = "pool_full", SERVICE_UNAVAILABLE, "The pool takes no more for the moment";
     /// The service cannot do its work for the moment. Try again after `Retry-After` seconds: repeating a submission is safe.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available for the moment";
+    /// The service was restored from a backup and is older than the chain. Nothing is accepted until its operator has decided
+    /// how to go on; reading does. Nothing of this submission was stored: try again after `Retry-After` seconds, and submit
+    /// again whatever has no receipt.
+    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The service only reads for the moment";
     /// This instance should not get requests. `checks` says what is amiss.
     NotReady = "not_ready", SERVICE_UNAVAILABLE, "The instance is not ready";
     /// The answer took too long. What was asked for may have been done; repeating a submission is safe.
@@ -106,6 +137,17 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 
+    /// Why a token was not taken, where this says so.
+    #[must_use]
+    pub const fn token_failure(self) -> Option<TokenFailure> {
+        match self {
+            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::ScopeMissing | Self::AccountDisabled => {
+                Some(TokenFailure(self.as_str()))
+            }
+            _ => None,
+        }
+    }
+
     /// The code for an answer that came from below our own handlers with nothing but a status.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
@@ -115,6 +157,7 @@ impl Code {
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaTypeUnsupported,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             status if status.is_client_error() => Self::BadRequest,
             _ => Self::Internal,
         }

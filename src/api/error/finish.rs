@@ -15,6 +15,8 @@ use tracing::Instrument;
 
 use super::{Code, Problem};
 use crate::api::State;
+use crate::api::limit::Meter;
+use crate::api::traffic::TokenFailure;
 use crate::ports::Entropy;
 
 /// Names one request in answers and logs: 32 hex digits, made here. Ids that clients send are not read.
@@ -37,15 +39,26 @@ pub async fn finish(api: State, mut request: Request, next: Next) -> Response {
     let id = RequestId::draw(api.ports.entropy.as_ref());
     // The route, not the path: paths contain digests, and a digest may give a document away.
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", id = %id.0, method = %request.method(), route);
+    let span = tracing::info_span!("request", id = %id.0, method = %request.method(), route = %route);
     request.extensions_mut().insert(id.clone());
-    let started = Instant::now();
+    let meter = Meter::default();
+    request.extensions_mut().insert(meter.clone());
+    let (started, method, under_way) = (Instant::now(), request.method().clone(), api.traffic.begin());
     let mut response = within(api.limits.answer, next.run(request)).instrument(span.clone()).await;
     let _entered = span.enter();
     if response.status().as_u16() >= 400 && response.extensions().get::<Printed>().is_none() {
-        print(&mut response, &id, &api.public_url);
+        let code = print(&mut response, &id, &api.public_url);
+        api.traffic.problem(code.as_str());
+        if let Some(failure) = code.token_failure() {
+            api.traffic.token(failure);
+        }
+    } else if let Some(failure) = response.extensions().get::<TokenFailure>() {
+        api.traffic.token(*failure);
     }
+    drop(under_way);
+    api.traffic.answered(&route, &method, response.status(), started.elapsed().as_secs_f64());
     let headers = response.headers_mut();
+    meter.write(headers);
     headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-")));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -73,7 +86,7 @@ impl RequestId {
     }
 }
 
-fn print(response: &mut Response, id: &RequestId, public_url: &str) {
+fn print(response: &mut Response, id: &RequestId, public_url: &str) -> Code {
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::new(Code::of_status(status)));
     let parts = *problem.0;
@@ -109,6 +122,7 @@ fn print(response: &mut Response, id: &RequestId, public_url: &str) {
     for (name, value) in parts.headers {
         headers.append(name, value);
     }
+    code
 }
 
 /// What a panic in a handler answers; for tower-http's catch-panic layer.

@@ -17,8 +17,12 @@ use crate::ledger::intake::IntakeError;
 
 /// Seconds after which it makes sense to try again when the database is away.
 const RETRY_UNAVAILABLE: u64 = 2;
-/// Seconds after which it makes sense to try again when the pool is full.
+/// Seconds after which it makes sense to try again while an operator has to decide.
+const RETRY_READ_ONLY: u64 = 60;
+/// Seconds after which it makes sense to try again when too many wait for their commit.
 const RETRY_FULL: u64 = 1;
+/// Seconds after which it makes sense to try again when the pool is over its high-water mark: sealing it takes a while.
+const RETRY_SEALED: u64 = 30;
 
 /// One item of a list that is not in order.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -106,7 +110,16 @@ impl From<Code> for Problem {
 
 impl From<&LedgerError> for Problem {
     fn from(error: &LedgerError) -> Self {
+        if matches!(error, LedgerError::TooFewValidators) {
+            return Code::ValidatorsMissing.into();
+        }
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
+        if matches!(error, LedgerError::OverQuota(_)) {
+            // Refused in the transaction: another submission was faster. Whoever asks again hears when the day ends.
+            return Code::QuotaExceeded
+                .with("another submission took what was left for today; nothing was stored")
+                .retry_after(1);
+        }
         if away { Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE) } else { Code::Internal.because(error) }
     }
 }
@@ -121,13 +134,21 @@ impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Overloaded => Code::PoolFull.because(error).retry_after(RETRY_FULL),
-            IntakeError::Stopped => Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE),
+            IntakeError::Full => Code::PoolFull.because(error).retry_after(RETRY_SEALED),
+            IntakeError::Stopped | IntakeError::Away => Code::Unavailable.because(error).retry_after(RETRY_UNAVAILABLE),
+            IntakeError::ReadOnly(_) => Code::ReadOnly.because(error).retry_after(RETRY_READ_ONLY),
             IntakeError::Ledger(error) => Self::from(&*error),
         }
     }
 }
 
 impl Code {
+    /// A problem that says no more than its code, with a header.
+    #[must_use]
+    pub fn header(self, name: HeaderName, value: &str) -> Problem {
+        Problem::new(self).header(name, value)
+    }
+
     /// A problem with its detail.
     #[must_use]
     pub fn with(self, detail: impl Into<String>) -> Problem {

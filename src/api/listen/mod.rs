@@ -1,5 +1,6 @@
 //! The listener: TLS or plain, HTTP/1.1 and HTTP/2, with a bound on everything a peer can make it wait for or keep.
 
+mod crowd;
 mod patient;
 mod tls;
 
@@ -14,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpSocket};
 
+pub use self::crowd::Crowd;
 use self::patient::PatientAcceptor;
 use self::tls::Certificate;
 use crate::config::Http;
@@ -37,6 +39,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     certificate: Option<Certificate>,
+    crowd: Crowd,
 }
 
 impl Listener {
@@ -48,13 +51,29 @@ impl Listener {
         let certificate = http.tls.as_ref().map(Certificate::load).transpose()?;
         let socket = open(http.listen).with_context(|| format!("cannot listen on {}", http.listen))?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, certificate })
+        Ok(Self { socket, address, certificate, crowd: Crowd::default() })
+    }
+
+    /// Binds an address for plain HTTP.
+    ///
+    /// # Errors
+    /// One sentence that names the address.
+    pub fn plain(address: SocketAddr) -> anyhow::Result<Self> {
+        let socket = open(address).with_context(|| format!("cannot listen on {address}"))?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, certificate: None, crowd: Crowd::default() })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was found.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Keeps at most as many connections as `crowd` says.
+    #[must_use]
+    pub fn bounded(self, crowd: Crowd) -> Self {
+        Self { crowd, ..self }
     }
 
     /// Serves until `stop` completes, then lets requests under way finish for up to ten seconds.
@@ -65,7 +84,9 @@ impl Listener {
         let handle = Handle::<SocketAddr>::new();
         let mut server = Server::from_listener(self.socket).handle(handle.clone());
         bound(server.http_builder());
-        let service = router.into_make_service();
+        // Handlers find the address of the socket's peer in the request.
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let acceptor = PatientAcceptor::new(self.crowd);
         let ended = async {
             stop.await;
             handle.graceful_shutdown(Some(GRACE));
@@ -73,10 +94,9 @@ impl Listener {
         };
         let served = async {
             match self.certificate {
-                None => server.acceptor(PatientAcceptor).serve(service).await,
+                None => server.acceptor(acceptor).serve(service).await,
                 Some(certificate) => {
-                    let acceptor =
-                        RustlsAcceptor::new(certificate.config()).handshake_timeout(HANDSHAKE).acceptor(PatientAcceptor);
+                    let acceptor = RustlsAcceptor::new(certificate.config()).handshake_timeout(HANDSHAKE).acceptor(acceptor);
                     tokio::select! {
                         served = server.acceptor(acceptor).serve(service) => served,
                         () = certificate.follow() => Ok(()),

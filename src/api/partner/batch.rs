@@ -28,11 +28,22 @@ struct Sealed {
     root: Digest,
     #[serde(with = "time::serde::rfc3339")]
     sealed_at: OffsetDateTime,
+    anchored_when: u64,
+    anchors: Vec<AnchorView>,
+}
+
+/// A batch that a registry has and this service lost.
+#[derive(Serialize)]
+struct Lost {
+    number: u64,
+    state: &'static str,
+    size: u64,
+    root: Digest,
     anchors: Vec<AnchorView>,
 }
 
 /// A number in a path: decimal, no sign, no leading zero, so that every batch and tile has one address.
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(in crate::api) fn number(text: &str) -> Option<u64> {
     let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
     text.parse().ok().filter(|_| canonical)
 }
@@ -45,6 +56,10 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
     let number = self::number(&number).ok_or(Code::BatchUnknown)?;
     let sealed = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
         Batch::Sealed(sealed) => sealed,
+        Batch::Lost { size, root, .. } => {
+            let anchors = super::anchors(&api, number).await?;
+            return Ok(Json(Lost { number, state: "lost", size, root: root.into(), anchors }).into_response());
+        }
         Batch::Unsealed { closed_at, .. } => {
             return Ok(Json(Unsealed { number, state: if closed_at.is_some() { "closed" } else { "open" } }).into_response());
         }
@@ -57,6 +72,7 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
         size: sealed.size,
         root: sealed.root.into(),
         sealed_at: sealed.sealed_at,
+        anchored_when: api.ledger.anchors_needed(number).await?,
         anchors,
     };
     Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())

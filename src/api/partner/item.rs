@@ -1,10 +1,7 @@
 //! One item of a submission: strict reading, every bound checked before anything is stored.
 
-use std::fmt;
-
 use sceau_verifier::Digest;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -27,44 +24,13 @@ pub struct Body<'a> {
     /// The items.
     #[serde(borrow)]
     pub proofs: Items<'a>,
+    /// Whether items that do not say wait for validators.
+    #[serde(default)]
+    pub validation: bool,
 }
 
 /// Items of a submission. Those beyond [`MOST`] are counted but not kept.
-#[derive(Debug)]
-pub struct Items<'a> {
-    /// The first of them, [`MOST`] at most.
-    pub kept: Vec<&'a RawValue>,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Items<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of proofs")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
-                let mut items = Items { kept: Vec::new(), count: 0 };
-                while items.kept.len() < MOST
-                    && let Some(item) = list.next_element()?
-                {
-                    items.kept.push(item);
-                }
-                items.count = items.kept.len();
-                while items.count >= MOST && list.next_element::<IgnoredAny>()?.is_some() {
-                    items.count += 1;
-                }
-                Ok(items)
-            }
-        }
-        deserializer.deserialize_seq(Reader)
-    }
-}
+pub type Items<'a> = crate::api::body::Items<'a, MOST>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,17 +40,32 @@ struct Item {
     reference: Option<String>,
     labels: Option<Vec<String>>,
     metadata: Option<Map<String, Value>>,
+    validation: Option<bool>,
+    again: Option<bool>,
+}
+
+/// An item that is in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The digest.
+    pub digest: Digest,
+    /// What is said about it.
+    pub detail: Option<Detail>,
+    /// Whether it waits for validators.
+    pub validation: bool,
+    /// Whether a refusal opens another round.
+    pub again: bool,
 }
 
 /// What is wrong with an item: a stable name and a sentence.
 pub type Fault = (&'static str, String);
 
-/// Reads one item.
+/// Reads one item; `validation` is what the submission says for those that do not.
 ///
 /// # Errors
 /// `item_invalid` (shape), `digest_invalid`, `file_name_too_long`, `reference_too_long`, `labels_too_many`,
 /// `label_too_long`, `metadata_too_large`, `nul_character`.
-pub fn read(raw: &RawValue) -> Result<(Digest, Option<Detail>), Fault> {
+pub fn read(raw: &RawValue, validation: bool) -> Result<Read, Fault> {
     let item: Item = serde_json::from_str(raw.get()).map_err(|error| ("item_invalid", shortened(&error.to_string())))?;
     let digest = super::digest(&item.digest).map_err(|why| ("digest_invalid", why))?;
     text("file_name", "file_name_too_long", item.file_name.as_deref())?;
@@ -110,8 +91,13 @@ pub fn read(raw: &RawValue) -> Result<(Digest, Option<Detail>), Fault> {
             return Err(nul("metadata"));
         }
     }
-    let detail = Detail { file_name: item.file_name, reference: item.reference, labels: item.labels, metadata: item.metadata };
-    Ok((digest, (detail != Detail::default()).then_some(detail)))
+    let (validation, again) = (item.validation.unwrap_or(validation), item.again.unwrap_or(false));
+    if again && !validation {
+        return Err(("item_invalid", "again goes with validation".into()));
+    }
+    let Item { file_name, reference, labels, metadata, .. } = item;
+    let detail = Detail { file_name, reference, labels, metadata, visible: false };
+    Ok(Read { digest, detail: (detail != Detail::default()).then_some(detail), validation, again })
 }
 
 fn text(name: &str, code: &'static str, value: Option<&str>) -> Result<(), Fault> {
@@ -149,8 +135,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn outcome(item: &Value) -> Result<(Digest, Option<Detail>), Fault> {
-        read(&serde_json::value::to_raw_value(item).unwrap())
+    fn outcome(item: &Value) -> Result<Read, Fault> {
+        read(&serde_json::value::to_raw_value(item).unwrap(), false)
     }
 
     fn with(member: &str, value: Value) -> Value {
@@ -167,8 +153,8 @@ mod tests {
             ("labels", json!([label(64)]), json!([label(65)]), "label_too_long"),
             ("metadata", json!({ "k": "v".repeat(4096 - 8) }), json!({ "k": "v".repeat(4096 - 7) }), "metadata_too_large"),
         ] {
-            let (_, detail) = outcome(&with(member, most)).expect(member);
-            assert!(detail.is_some(), "{member}");
+            let read = outcome(&with(member, most)).expect(member);
+            assert!(read.detail.is_some(), "{member}");
             assert_eq!(outcome(&with(member, more)).unwrap_err().0, code, "{member}");
         }
     }
@@ -203,13 +189,32 @@ mod tests {
             assert_eq!(outcome(&item).unwrap_err().0, "item_invalid", "{item}");
         }
         let deep = format!(r#"{{"digest":"{}","metadata":{{"a":{}{}}}}}"#, "a1".repeat(32), "[".repeat(200), "]".repeat(200));
-        assert_eq!(read(&RawValue::from_string(deep).unwrap()).unwrap_err().0, "item_invalid");
+        assert_eq!(read(&RawValue::from_string(deep).unwrap(), false).unwrap_err().0, "item_invalid");
     }
 
     #[test]
     fn nothing_said_is_no_detail() {
-        let (_, detail) = outcome(&with("file_name", Value::Null)).unwrap();
-        assert_eq!(detail, None);
+        let read = outcome(&with("file_name", Value::Null)).unwrap();
+        assert_eq!(read.detail, None);
+    }
+
+    #[test]
+    fn an_item_overrules_its_submission_about_validation() {
+        let plain = json!({ "digest": "a1".repeat(32) });
+        let of = |item: &Value, submission| {
+            read(&serde_json::value::to_raw_value(item).unwrap(), submission).map(|read| (read.validation, read.again))
+        };
+        for (item, submission, expected) in [
+            (plain.clone(), false, Some((false, false))),
+            (plain, true, Some((true, false))),
+            (with("validation", json!(false)), true, Some((false, false))),
+            (with("validation", json!(true)), false, Some((true, false))),
+            (with("again", json!(true)), true, Some((true, true))),
+            (with("again", json!(true)), false, None),
+            (with("validation", json!("yes")), true, None),
+        ] {
+            assert_eq!(of(&item, submission).ok(), expected, "{item} {submission}");
+        }
     }
 
     #[test]

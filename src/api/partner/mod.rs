@@ -1,32 +1,40 @@
 //! The routes of Sceau's own dialect, under `/v1`.
 
-mod batch;
+pub(super) mod batch;
+mod certificate;
 mod item;
 mod proof;
 mod service;
 mod submit;
 mod tile;
+mod validation;
 mod verify;
 
-use axum::Router;
 use axum::routing::{get, post};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::State;
 use super::error::{Code, Problem, Result};
+use super::routes::{Access, Route};
+use super::token::Scope;
 use crate::ledger::anchors::{Anchor, AnchorState};
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/proofs", post(submit::submit))
-        .route("/proofs/{digest}", get(proof::status))
-        .route("/proofs/{digest}/receipt", get(proof::receipt))
-        .route("/status", get(service::status))
-        .route("/verify", post(verify::verify))
-        .route("/batches/{number}", get(batch::batch))
-        .route("/batches/{number}/tile/{level}/{*index}", get(tile::tile))
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
+    Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
+    Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
+    Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate)),
+    Route::get("/v1/validations", Access::Scope(Scope::Validate), || get(validation::list)),
+    Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)),
+    Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)),
+    Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt)),
+    Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
+    Route::get("/v1/status", Access::Public, || get(service::status)),
+    Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
+    Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)),
+];
 
 /// Reads a digest and says what is wrong with it where it is none.
 fn digest(text: &str) -> std::result::Result<Digest, String> {
@@ -52,23 +60,39 @@ fn unknown() -> Problem {
     Code::ProofUnknown.into()
 }
 
-/// Where to go from a proof.
+/// Where to go from a digest.
 #[derive(Debug, Serialize)]
 struct Links {
     #[serde(rename = "self")]
     itself: String,
-    receipt: String,
-    batch: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<String>,
 }
 
 impl Links {
+    /// Of a proof.
     fn of(api: &State, digest: &Digest, batch: u64) -> Self {
         let url = &api.public_url;
         Self {
             itself: format!("{url}/v1/proofs/{digest}"),
-            receipt: format!("{url}/v1/proofs/{digest}/receipt"),
-            batch: format!("{url}/v1/batches/{batch}"),
+            receipt: Some(format!("{url}/v1/proofs/{digest}/receipt")),
+            certificate: Some(format!("{url}/v1/proofs/{digest}/certificate")),
+            batch: Some(format!("{url}/v1/batches/{batch}")),
+            validation: None,
         }
+    }
+
+    /// Of a digest that waits.
+    fn waiting(api: &State, digest: &Digest, id: Uuid) -> Self {
+        let url = &api.public_url;
+        let validation = Some(format!("{url}/v1/validations/{id}"));
+        Self { itself: format!("{url}/v1/proofs/{digest}"), receipt: None, certificate: None, batch: None, validation }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
@@ -10,35 +10,66 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::validation::Progress;
 use super::{AnchorView, Links};
-use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
-use crate::api::receipt;
-use crate::api::token::Scope;
+use crate::api::{State, etag, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
+use crate::ledger::validations::{State as Standing, Validation};
 
 #[derive(Serialize)]
 struct Answer {
     digest: Digest,
     status: Status,
-    batch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    anchor_by: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    anchor_by: Option<OffsetDateTime>,
     overdue: bool,
     #[serde(flatten)]
     detail: Detail,
     salt: Salt,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     anchors: Vec<AnchorView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Progress>,
     links: Links,
 }
 
+/// The caller's proof of `digest`.
+///
+/// # Errors
+/// [`Code::ProofUnknown`], also for a digest that waits for validators.
 pub(super) async fn find(api: &State, caller: &Caller, digest: &Digest) -> Result<Proof> {
     api.ledger.proof(caller.account, digest).await?.ok_or_else(super::unknown)
+}
+
+/// What the caller submitted: a proof, or a digest that is with its validators.
+pub(super) enum Found {
+    Proof(Box<Proof>),
+    Held(Box<Validation>),
+}
+
+/// Like [`find`], digests that wait or were refused included.
+///
+/// # Errors
+/// [`Code::ProofUnknown`].
+pub(super) async fn find_any(api: &State, caller: &Caller, digest: &Digest) -> Result<Found> {
+    if let Some(proof) = api.ledger.proof(caller.account, digest).await? {
+        return Ok(Found::Proof(Box::new(proof)));
+    }
+    match api.ledger.validation_of(caller.account, digest).await? {
+        // Accepted between the two questions.
+        Some(validation) if validation.state == Standing::Accepted => {
+            find(api, caller, digest).await.map(|proof| Found::Proof(Box::new(proof)))
+        }
+        Some(validation) => Ok(Found::Held(Box::new(validation))),
+        None => Err(super::unknown()),
+    }
 }
 
 /// `GET /v1/proofs/{digest}`: what became of a digest of the caller's.
@@ -46,50 +77,97 @@ pub(super) async fn find(api: &State, caller: &Caller, digest: &Digest) -> Resul
 /// # Errors
 /// [`Code::DigestInvalid`], [`Code::ProofUnknown`].
 pub async fn status(api: State, caller: Caller, Path(digest): Path<String>) -> Result<Json<impl Serialize>> {
-    caller.need(Scope::ProofsRead)?;
-    let proof = find(&api, &caller, &super::digest_of_path(&digest)?).await?;
+    let proof = match find_any(&api, &caller, &super::digest_of_path(&digest)?).await? {
+        Found::Proof(proof) => *proof,
+        Found::Held(validation) => return Ok(Json(held(&api, *validation))),
+    };
     let anchors = if proof.status == Status::Pending { Vec::new() } else { super::anchors(&api, proof.batch).await? };
+    let validation = api.ledger.validation_of(caller.account, &proof.digest).await?;
     let anchor_by = api.deadline.of(proof.received_at);
     Ok(Json(Answer {
         digest: proof.digest,
         status: proof.status,
-        batch: proof.batch,
+        batch: Some(proof.batch),
         received_at: proof.received_at,
-        anchor_by,
+        anchor_by: Some(anchor_by),
         overdue: proof.status < Status::Anchored && api.ports.clock.now() > anchor_by,
         links: Links::of(&api, &proof.digest, proof.batch),
         detail: proof.detail,
         salt: proof.salt,
         anchors,
+        validation: validation.map(|validation| Progress::of(&api, &validation)),
     }))
 }
 
+/// A digest that is with its validators: nothing is promised yet.
+fn held(api: &State, validation: Validation) -> Answer {
+    Answer {
+        digest: validation.digest,
+        status: super::validation::status(validation.state),
+        batch: None,
+        received_at: validation.received_at,
+        anchor_by: None,
+        overdue: false,
+        salt: validation.salt,
+        anchors: Vec::new(),
+        validation: Some(Progress::of(api, &validation)),
+        links: Links::waiting(api, &validation.digest, validation.id),
+        detail: validation.detail,
+    }
+}
+
+/// What the query of a receipt asks for.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     #[serde(default, rename = "final")]
     only_final: bool,
 }
 
+impl Wish {
+    /// # Errors
+    /// [`Code::QueryInvalid`].
+    pub(super) fn of(uri: &Uri) -> Result<Self> {
+        let wish = Query::try_from_uri(uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?;
+        Ok(wish.0)
+    }
+}
+
 /// `GET /v1/proofs/{digest}/receipt`: the receipt in its canonical bytes, as soon as the root is in a block. With
-/// `?final=true` not before a block is final.
+/// `?final=true` not before the proof is final.
 ///
 /// # Errors
 /// [`Code::ReceiptNotReady`], [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
 pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response> {
-    caller.need(Scope::ProofsRead)?;
     let digest = super::digest_of_path(&digest)?;
-    let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| Code::QueryInvalid.with("only final=true or final=false"))?.0;
-    let proof = find(&api, &caller, &digest).await?;
+    let wish = Wish::of(&uri)?;
+    match find_any(&api, &caller, &digest).await? {
+        Found::Proof(proof) => give(&api, &proof, &wish, &headers).await,
+        Found::Held(validation) => {
+            let status = super::validation::status(validation.state).as_str();
+            let detail = match validation.state {
+                Standing::Refused => "a validator refused the document",
+                _ => "the document waits for its validators",
+            };
+            Err(Code::ReceiptNotReady.with(detail).member("proof_status", status))
+        }
+    }
+}
+
+/// The receipt of a proof that the caller may see.
+///
+/// # Errors
+/// [`Code::ReceiptNotReady`].
+pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &HeaderMap) -> Result<Response> {
     // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
-    let enough = |anchor: &sceau_verifier::Anchor| !wish.only_final || anchor.evidence.is_some();
-    let assembled =
-        receipt::assemble(&api.ledger, &proof).await?.filter(|assembled| assembled.receipt.anchors.iter().any(enough));
-    let Some(assembled) = assembled else { return Err(not_ready(&api, &proof)) };
+    let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| {
+        let anchors = &assembled.receipt.anchors;
+        let finals = anchors.iter().filter(|anchor| anchor.evidence.is_some()).count() as u64;
+        if wish.only_final { finals >= assembled.needed } else { !anchors.is_empty() }
+    });
+    let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let tag = format!("\"{}\"", Digest::of(&assembled.bytes));
-    let same = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let same = same.map(|value| value.trim().trim_start_matches("W/")).any(|value| value == tag || value == "*");
+    let (tag, same) = etag(&assembled.bytes, headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());

@@ -1,4 +1,4 @@
-//! `POST /v1/proofs`: accepts digests.
+//! `POST /v1/proofs`: accepts digests, or stores them with their validators.
 
 use std::collections::HashMap;
 
@@ -10,15 +10,18 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::Links;
-use super::item::{self, Body, MOST};
+use super::item::{self, Body, MOST, Read};
+use super::validation::Progress;
 use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
-use crate::api::error::{Code, ItemError, Result};
-use crate::api::token::Scope;
+use crate::api::error::{Code, ItemError, Problem, Result};
+use crate::api::limit::Quota;
+use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
-use crate::ledger::intake::Submission;
+use crate::ledger::intake::{Accepted, IntakeError, Submission};
 use crate::ledger::proofs::Status;
+use crate::ledger::validations::{Asked, Request, Waiting};
 
 /// Faults listed at most; all are counted.
 const LISTED: usize = 100;
@@ -33,61 +36,175 @@ struct Answer {
 struct Acknowledged {
     digest: Digest,
     status: Status,
-    batch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     received_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    anchor_by: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    anchor_by: Option<OffsetDateTime>,
     created: bool,
     salt: Salt,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Progress>,
     links: Links,
 }
 
 /// Answers after the commit: 201 when every item is new, 200 when the account had submitted one of them before (or twice
-/// now). Repeating a submission is always safe. When one item is not in order nothing is stored.
+/// now). Repeating a submission is always safe. When one item is not in order nothing is stored. Items that wait for
+/// validators are stored before the others.
 ///
 /// # Errors
-/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::PoolFull`], [`Code::Unavailable`].
+/// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::QuotaExceeded`],
+/// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Response> {
-    caller.need(Scope::ProofsWrite)?;
-    let submissions = read(&body, caller.account)?;
-    // The commit runs in a task of its own: ending the wait, or a client that goes away, does not cancel it.
-    let accepted = match tokio::time::timeout(api.limits.commit, api.intake.accept(submissions)).await {
-        Ok(accepted) => accepted?,
-        Err(_) => return Err(Code::Unavailable.because("no commit in time").retry_after(2)),
-    };
+    caller.subscribed(api.ports.clock.now())?;
+    let items = read(&body)?;
+    // What waits for validators costs nothing, nor does what they decide.
+    let direct = items.iter().filter(|item| !item.validation).map(|item| item.digest);
+    let quota = Quota::ask(&api, &caller, direct).await?;
+    let asked = in_time(&api, ask(&api, caller.account, &items)).await?;
+    let accepted = in_time(&api, accept(&api, &caller, items, &body, &quota)).await?;
+    let outcomes: Vec<Outcome> = merge(asked, accepted);
+    quota.note(outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(proof) if proof.fresh)).count() as u64);
     // A batch that takes new proofs is not sealed: only older ones need a look.
-    let mut older: Vec<u64> = accepted.iter().filter(|proof| !proof.fresh).map(|proof| proof.batch).collect();
+    let mut older: Vec<u64> = outcomes.iter().filter_map(Outcome::older).collect();
     older.sort_unstable();
     older.dedup();
     let statuses = if older.is_empty() { HashMap::new() } else { api.ledger.batch_statuses(&older).await? };
     let mut deadlines = HashMap::new();
-    let proofs: Vec<Acknowledged> = accepted
-        .iter()
-        .map(|proof| Acknowledged {
-            digest: proof.digest,
-            status: statuses.get(&proof.batch).copied().unwrap_or(Status::Pending),
-            batch: proof.batch,
-            received_at: proof.received_at,
-            anchor_by: *deadlines.entry(proof.received_at).or_insert_with(|| api.deadline.of(proof.received_at)),
-            created: proof.fresh,
-            salt: proof.salt,
-            links: Links::of(&api, &proof.digest, proof.batch),
+    let proofs: Vec<Acknowledged> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Outcome::Accepted(proof) => Acknowledged {
+                digest: proof.digest,
+                status: statuses.get(&proof.batch).copied().unwrap_or(Status::Pending),
+                batch: Some(proof.batch),
+                received_at: proof.received_at,
+                anchor_by: Some(*deadlines.entry(proof.received_at).or_insert_with(|| api.deadline.of(proof.received_at))),
+                created: proof.fresh,
+                salt: proof.salt,
+                validation: None,
+                links: Links::of(&api, &proof.digest, proof.batch),
+            },
+            Outcome::Waiting(waiting) => Acknowledged {
+                digest: waiting.digest,
+                status: super::validation::status(waiting.state),
+                batch: None,
+                received_at: waiting.received_at,
+                anchor_by: None,
+                created: waiting.fresh,
+                salt: waiting.salt,
+                validation: Some(Progress::from(&waiting)),
+                links: Links::waiting(&api, &waiting.digest, waiting.id),
+            },
         })
         .collect();
     let status = if proofs.iter().all(|proof| proof.created) { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Answer { proofs })).into_response())
 }
 
-fn read(body: &JsonBytes, account: AccountId) -> Result<Vec<Submission>> {
-    let items = body.read::<Body<'_>>()?.proofs;
+/// What became of one item.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Accepted(Accepted),
+    Waiting(Waiting),
+}
+
+impl Outcome {
+    /// The batch of a proof that was there before.
+    fn older(&self) -> Option<u64> {
+        match self {
+            Self::Accepted(proof) if !proof.fresh => Some(proof.batch),
+            _ => None,
+        }
+    }
+}
+
+/// The commit runs in a task of its own, or in the database alone: ending the wait, or a client that goes away, does not
+/// undo it half-way.
+async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Problem::from(Code::Unavailable).cause("no commit in time").retry_after(2);
+    tokio::time::timeout(api.limits.commit, work).await.map_err(late)?
+}
+
+/// Stores what waits for validators; answers with the places of these items.
+async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usize, Outcome)>> {
+    let (places, requests): (Vec<usize>, Vec<Request>) = items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| item.validation)
+        .map(|(at, item)| (at, Request { digest: item.digest, detail: item.detail.clone(), again: item.again }))
+        .unzip();
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    api.intake.admits()?;
+    let asked = api.ledger.await_validation(account, &requests, &api.ports).await?;
+    let outcomes = asked.into_iter().map(|asked| match asked {
+        Asked::Waiting(waiting) => Outcome::Waiting(waiting),
+        Asked::Accepted(accepted) => Outcome::Accepted(accepted),
+    });
+    Ok(places.into_iter().zip(outcomes).collect())
+}
+
+/// Accepts the others; one that waits, or was refused, is answered as it stands.
+async fn accept(
+    api: &State,
+    caller: &Caller,
+    items: Vec<Read>,
+    body: &JsonBytes,
+    quota: &Quota,
+) -> Result<Vec<(usize, Outcome)>> {
+    let account = caller.account;
+    let mut items = Some(items);
+    let mut held: HashMap<Digest, Waiting> = HashMap::new();
+    // Twice at most, unless digests begin to wait at this very moment. What is held is seldom there, so the items are
+    // handed over for good, and read again when they are needed again.
+    for _ in 0..4 {
+        let (mut places, mut rest, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, item) in items.take().map_or_else(|| read(body), Ok)?.into_iter().enumerate() {
+            match held.get(&item.digest) {
+                _ if item.validation => {}
+                Some(waiting) => outcomes.push((at, Outcome::Waiting(*waiting))),
+                None => {
+                    places.push(at);
+                    rest.push(Submission { account, digest: item.digest, detail: item.detail });
+                }
+            }
+        }
+        match api.intake.accept(rest).await {
+            Ok(accepted) => {
+                outcomes.extend(places.into_iter().zip(accepted.into_iter().map(Outcome::Accepted)));
+                return Ok(outcomes);
+            }
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Held) => {
+                let direct = read(body)?.into_iter().filter(|item| !item.validation);
+                held = api.ledger.held(account, &direct.map(|item| item.digest).collect::<Vec<_>>()).await?;
+            }
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Code::Unavailable.because("digests begin to wait again and again").retry_after(2))
+}
+
+/// In the order of the items.
+fn merge(asked: Vec<(usize, Outcome)>, accepted: Vec<(usize, Outcome)>) -> Vec<Outcome> {
+    let mut all: Vec<(usize, Outcome)> = asked.into_iter().chain(accepted).collect();
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn read(body: &JsonBytes) -> Result<Vec<Read>> {
+    let body = body.read::<Body<'_>>()?;
+    let (items, validation) = (body.proofs, body.validation);
     if !(1..=MOST).contains(&items.count) {
         return Err(Code::ProofsCount.with(format!("a submission has 1 to {MOST} proofs, this has {}", items.count)));
     }
-    let (mut submissions, mut faults, mut count) = (Vec::with_capacity(items.count), Vec::new(), 0);
+    let (mut read, mut faults, mut count) = (Vec::with_capacity(items.count), Vec::new(), 0);
     for (index, raw) in items.kept.into_iter().enumerate() {
-        match item::read(raw) {
-            Ok((digest, detail)) => submissions.push(Submission { account, digest, detail }),
+        match item::read(raw, validation) {
+            Ok(item) => read.push(item),
             Err((code, detail)) => {
                 count += 1;
                 if faults.len() < LISTED {
@@ -97,7 +214,7 @@ fn read(body: &JsonBytes, account: AccountId) -> Result<Vec<Submission>> {
         }
     }
     if count == 0 {
-        return Ok(submissions);
+        return Ok(read);
     }
     let listed = serde_json::to_value(&faults).map_err(|error| Code::Internal.because(error))?;
     let detail = format!("{count} of {} proofs are not in order; nothing was stored", items.count);

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::proof::find;
+use super::proof::{Found, find_any};
 use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::receipt;
-use crate::api::token::Scope;
 use crate::ledger::anchors::AnchorState;
 use crate::ledger::proofs::Status;
+use crate::ledger::validations::Validation;
 
 /// Said in every answer: this route is a convenience, not a proof.
 const NOTE: &str =
@@ -67,7 +67,6 @@ impl Answer {
 /// # Errors
 /// [`Code::BodyInvalid`] when there is neither, [`Code::DigestInvalid`], [`Code::ProofUnknown`].
 pub async fn verify(api: State, caller: Caller, body: JsonBytes) -> Result<Json<impl Serialize>> {
-    caller.need(Scope::ProofsRead)?;
     let question: Question<'_> = body.read()?;
     let digest = question.digest.as_deref().map(super::digest_of_path).transpose()?;
     match (digest, question.receipt) {
@@ -88,7 +87,10 @@ async fn of_receipt(api: &State, document: Option<Digest>, bytes: &[u8]) -> Resu
 }
 
 async fn of_digest(api: &State, caller: &Caller, digest: &Digest) -> Result<Answer> {
-    let proof = find(api, caller, digest).await?;
+    let proof = match find_any(api, caller, digest).await? {
+        Found::Proof(proof) => proof,
+        Found::Held(validation) => return Ok(held(&validation)),
+    };
     let assembled = receipt::assemble(&api.ledger, &proof).await?;
     let Some(assembled) = assembled else {
         return Ok(Answer {
@@ -113,7 +115,39 @@ async fn of_digest(api: &State, caller: &Caller, digest: &Digest) -> Result<Answ
     Ok(answer)
 }
 
-/// Steps 2 to 19 of the verifier, with the blocks and registries of the batch that has the receipt's root as trust. A root
+/// A digest that is with its validators: there is no receipt, and after a refusal there will be none.
+fn held(validation: &Validation) -> Answer {
+    let status = super::validation::status(validation.state);
+    let detail = match status {
+        Status::Refused => "a validator refused the document; it was never sealed",
+        _ => "the document waits for its validators",
+    };
+    Answer {
+        verdict: Verdict::NotYet,
+        code: status.as_str(),
+        detail: detail.into(),
+        status: Some(status),
+        anchor_by: None,
+        receipt: None,
+        anchors: Vec::new(),
+        note: NOTE,
+    }
+}
+
+/// Hashes of the blocks that this ledger knows to be final and that the batches of a receipt's decisions are in.
+async fn blocks_of_decisions(api: &State, receipt: &Receipt) -> Result<Vec<Hash32>> {
+    let mut hashes = Vec::new();
+    for decision in &receipt.decisions {
+        if let Some(batch) = api.ledger.batch_of_root(decision.receipt.tree.root.as_bytes()).await? {
+            let known = api.ledger.anchors(batch).await?;
+            let finals = known.iter().filter(|anchor| anchor.state == AnchorState::Final);
+            hashes.extend(finals.filter_map(|anchor| anchor.place).map(|place| Hash32::from(place.block_hash)));
+        }
+    }
+    Ok(hashes)
+}
+
+/// Steps 2 to 19 and 25 to 28 of the verifier, with the blocks and registries of the batch that has the receipt's root as trust. A root
 /// that is not ours leaves nothing to compare with.
 async fn judge(api: &State, document: &Digest, receipt: &Receipt) -> Result<(Report, Option<Status>)> {
     let Some(batch) = api.ledger.batch_of_root(receipt.tree.root.as_bytes()).await? else {
@@ -122,7 +156,8 @@ async fn judge(api: &State, document: &Digest, receipt: &Receipt) -> Result<(Rep
     let status = api.ledger.batch_status(batch).await?;
     let known = api.ledger.anchors(batch).await?;
     let finals = known.iter().filter(|anchor| anchor.state == AnchorState::Final);
-    let block_hashes: Vec<Hash32> = finals.filter_map(|anchor| anchor.place).map(|place| place.block_hash.into()).collect();
+    let mut block_hashes: Vec<Hash32> = finals.filter_map(|anchor| anchor.place).map(|place| place.block_hash.into()).collect();
+    block_hashes.extend(blocks_of_decisions(api, receipt).await?);
     let ours: Vec<(Option<ChainRef>, Address)> =
         known.iter().map(|anchor| (ChainRef::new(anchor.chain_id), anchor.registry.into())).collect();
     // One registry counts at a time. Without one that is named in the receipt the first of ours decides: then the answer

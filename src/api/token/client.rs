@@ -8,13 +8,18 @@ use secrecy::SecretString;
 
 use super::{Failure, GrantError};
 
-/// Parameters of a token request that are read. Others are ignored (RFC 6749 §3.2).
+/// Keys have 29 characters; longer than this none ever had.
+const LONGEST: usize = 100;
+
+/// Parameters of a request for a token, or of its revocation, that are read. Others are ignored (RFC 6749 §3.2).
 #[derive(Debug, Default)]
 pub struct Form {
     /// Must be `client_credentials`.
     pub grant_type: Option<String>,
     /// What the token is to be good for.
     pub scope: Option<String>,
+    /// The token that is to be revoked (RFC 7009 §2.1).
+    pub token: Option<String>,
     client_id: Option<String>,
     client_secret: Option<SecretString>,
 }
@@ -28,7 +33,7 @@ impl Form {
         let mut form = Self::default();
         let mut seen = Vec::new();
         for (name, value) in form_urlencoded::parse(bytes) {
-            if value.is_empty() || !matches!(&*name, "grant_type" | "scope" | "client_id" | "client_secret") {
+            if value.is_empty() || !matches!(&*name, "grant_type" | "scope" | "token" | "client_id" | "client_secret") {
                 continue;
             }
             if seen.contains(&name) {
@@ -37,6 +42,7 @@ impl Form {
             match &*name {
                 "grant_type" => form.grant_type = Some(value.into_owned()),
                 "scope" => form.scope = Some(value.into_owned()),
+                "token" => form.token = Some(value.into_owned()),
                 "client_id" => form.client_id = Some(value.into_owned()),
                 _ => form.client_secret = Some(value.into_owned().into()),
             }
@@ -53,6 +59,14 @@ pub struct Presented {
     pub client_id: String,
     /// The secret, right or wrong.
     pub secret: SecretString,
+}
+
+impl Presented {
+    /// Whether the key is worth a question: Postgres text cannot hold U+0000, and no key of ours has one.
+    #[must_use]
+    pub fn could_be_ours(&self) -> bool {
+        self.client_id.len() <= LONGEST && !self.client_id.contains('\0')
+    }
 }
 
 /// Takes key and secret from the `Authorization` header (Basic) or from the form, never from both.
@@ -83,8 +97,9 @@ pub fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Presented, Fail
     Ok(basic)
 }
 
-/// RFC 7617, with both halves form-encoded as RFC 6749 §2.3.1 wants it.
-fn basic(header: &str) -> Option<Presented> {
+/// RFC 7617, with both halves form-encoded as RFC 6749 §2.3.1 wants it; `None` for what is not `Basic`.
+#[must_use]
+pub fn basic(header: &str) -> Option<Presented> {
     let (scheme, token) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

@@ -3,6 +3,8 @@
 //! No cache, no nonce bookkeeping, no retries, no filled-in fields: the caller owns nonces and fees and decides when to
 //! ask again. Nothing a node says is taken further than it can be checked here; what counts in the end is evidence.
 
+pub mod archive;
+mod roles;
 mod rpc;
 mod sent;
 mod wire;
@@ -15,6 +17,7 @@ use async_trait::async_trait;
 use sceau_verifier::receipt::Evidence;
 use serde_json::json;
 
+pub use self::roles::Roles;
 pub(in crate::chain) use self::rpc::Rpc;
 use self::wire::{FeeHistory, Log, RpcBlock, RpcReceipt};
 use super::fees::FeeQuote;
@@ -164,6 +167,10 @@ impl Chain for Evm {
         AnchorRegistry::lastNumberCall::abi_decode_returns_validate(&returned).map_err(|e| self.not_the_registry(&e))
     }
 
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.role(AnchorRegistry::publisherCall {}).await
+    }
+
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {
         let returned = self.read(AnchorRegistry::anchorsCall { root }).await?;
         Record::from_getter(&returned).map_err(|e| self.not_the_registry(&e))
@@ -181,6 +188,11 @@ impl Chain for Evm {
         // same address: only the canonical block at its height counts.
         let Some(block) = self.block(number).await?.filter(|b| b.hash == hash) else { return Ok(None) };
         Ok(Some(Inclusion { tx_hash, tx_index: receipt.transaction_index.to(), block, success: receipt.success()? }))
+    }
+
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        let receipt: Option<RpcReceipt> = self.rpc.call("eth_getTransactionReceipt", json!([tx_hash])).await?;
+        Ok(receipt.filter(|receipt| receipt.transaction_hash == tx_hash).and_then(|receipt| receipt.paid()))
     }
 
     async fn anchoring(&self, root: B256, record: &Record) -> Result<Option<Inclusion>, ChainError> {

@@ -38,11 +38,22 @@ pub(super) struct RpcReceipt {
     block_hash: Option<B256>,
     block_number: Option<U64>,
     status: Option<U64>,
+    gas_used: Option<U64>,
+    effective_gas_price: Option<U256>,
+    /// What rollups of the OP stack charge beside, for their data on the chain below.
+    l1_fee: Option<U256>,
 }
 
 impl RpcReceipt {
     pub(super) fn place(&self) -> Option<(B256, u64)> {
         Some((self.block_hash?, self.block_number?.to()))
+    }
+
+    /// What the sender paid, wei.
+    pub(super) fn paid(&self) -> Option<u128> {
+        let gas: u128 = self.gas_used?.to();
+        let price: u128 = self.effective_gas_price?.saturating_to();
+        Some(gas.saturating_mul(price).saturating_add(self.l1_fee.map_or(0, |fee| fee.saturating_to())))
     }
 
     pub(super) fn success(&self) -> Result<bool, ChainError> {
@@ -130,6 +141,19 @@ mod tests {
         assert_eq!(history(r#"{"baseFeePerGas":["0x7","0x7"],"gasUsedRatio":[0.5]}"#).median_tip(), None);
         assert_eq!(history(r#"{"gasUsedRatio":[0],"reward":[["0x5"]]}"#).median_tip(), None);
         assert_eq!(history("{}").median_tip(), None);
+    }
+
+    #[test]
+    fn what_a_transaction_cost_is_gas_by_price_and_the_data_fee() {
+        let read = |more: &str| {
+            let hash = B256::ZERO;
+            let json = format!(r#"{{"transactionHash":"{hash}","transactionIndex":"0x0"{more}}}"#);
+            serde_json::from_str::<RpcReceipt>(&json).expect("a receipt").paid()
+        };
+        assert_eq!(read(""), None);
+        assert_eq!(read(r#","gasUsed":"0x5208""#), None);
+        assert_eq!(read(r#","gasUsed":"0x5208","effectiveGasPrice":"0xa""#), Some(210_000));
+        assert_eq!(read(r#","gasUsed":"0x5208","effectiveGasPrice":"0xa","l1Fee":"0x7""#), Some(210_007));
     }
 
     #[test]

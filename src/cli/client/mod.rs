@@ -3,6 +3,7 @@
 
 mod call;
 mod error;
+mod validations;
 mod wire;
 
 use std::net::IpAddr;
@@ -15,7 +16,9 @@ use tokio::sync::Mutex;
 
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
-pub use self::wire::{Anchor, Batch, Item, Proof, Status};
+pub use self::validations::Verb;
+pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation};
+use crate::certificate::Language;
 
 /// Most proofs one request may carry.
 pub const MAX_ITEMS: usize = 10_000;
@@ -162,6 +165,32 @@ impl Client {
             return Err(ClientError::Unexpected("the API answered a receipt that is not final".into()));
         }
         Ok(Receipt::Ready(bytes))
+    }
+
+    /// The certificate of `digest` as it is now: a PDF. A receipt inside it is that of `digest`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. Also when what came is no PDF, or holds the receipt of another document.
+    pub async fn certificate(&self, digest: Digest, language: Language) -> Result<Vec<u8>> {
+        use sceau_verifier::certificate::{NoReceipt, is_pdf, receipt};
+        let answer = self.call(Call::get(format!("v1/proofs/{digest}/certificate?lang={}", language.tag()))).await?;
+        let bytes = answer.expect(&[200])?;
+        let unexpected = |text: &str| ClientError::Unexpected(format!("what the API answered is no certificate: {text}"));
+        if !is_pdf(&bytes) {
+            return Err(unexpected("not a PDF"));
+        }
+        match receipt(&bytes) {
+            // Nothing is sealed yet.
+            Err(NoReceipt::None) => {}
+            Err(error) => return Err(unexpected(&error.to_string())),
+            Ok(inside) => {
+                let inside = sceau_verifier::receipt::parse(inside).map_err(|failure| unexpected(&failure.to_string()))?;
+                if inside.document.digest != digest {
+                    return Err(unexpected("it is about another document"));
+                }
+            }
+        }
+        Ok(bytes)
     }
 
     /// A batch by its number; `None` when there is no such batch. Public: sent without a token.

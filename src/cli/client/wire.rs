@@ -22,6 +22,12 @@ pub struct Item {
     /// Labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Whether it is to wait for the account's validators.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub validation: bool,
+    /// Whether a refusal is to open another round.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// One proof as the API has it.
@@ -31,8 +37,9 @@ pub struct Proof {
     pub digest: Digest,
     /// How far it is.
     pub status: Status,
-    /// The batch that takes or took it.
-    pub batch: u64,
+    /// The batch that takes or took it; none while it is with its validators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
     /// Everything else the API said.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -62,6 +69,33 @@ pub(super) struct Token {
     pub(super) access_token: SecretString,
 }
 
+/// A document that waits for the validator who asks, or that was decided about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Names it.
+    pub id: String,
+    /// `awaiting`, `accepted` or `refused`.
+    pub state: String,
+    /// Name of the account it belongs to.
+    pub account: String,
+    /// SHA-256 of the document.
+    pub digest: Digest,
+    /// Approvals there are.
+    pub approvals: u32,
+    /// Approvals it needs.
+    pub approvals_needed: u32,
+    /// Everything else the API said.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A page of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Validations {
+    pub(super) validations: Vec<Validation>,
+    pub(super) next: Option<String>,
+}
+
 /// A batch as the API has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Batch {
@@ -72,10 +106,17 @@ pub struct Batch {
     /// One for each target chain.
     #[serde(default)]
     pub anchors: Vec<Anchor>,
+    /// How many of them it needs to count as anchored, or final.
+    #[serde(default = "one")]
+    pub anchored_when: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl Batch {
-    /// How far every proof of this batch is: as far as its furthest anchor.
+    /// How far every proof of this batch is: as far as so many of its anchors are as it needs.
     #[must_use]
     pub fn status(&self) -> Status {
         if self.state != "sealed" {
@@ -86,14 +127,16 @@ impl Batch {
             "included" => Status::Anchored,
             _ => Status::Sealed,
         };
-        self.anchors.iter().map(of_anchor).max().unwrap_or(Status::Sealed)
+        let mut far: Vec<Status> = self.anchors.iter().map(of_anchor).collect();
+        far.sort_unstable_by(|a, b| b.cmp(a));
+        far.get(self.anchored_when.saturating_sub(1)).copied().unwrap_or(Status::Sealed)
     }
 }
 
 /// A batch on one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Anchor {
-    /// How far it is there: `planned`, `sent`, `included` or `final`.
+    /// How far it is there: `planned`, `sent`, `included`, `final` or `withdrawn`.
     pub state: String,
 }
 
@@ -134,7 +177,8 @@ mod tests {
     use super::*;
 
     fn item(n: usize, name: &str) -> Item {
-        Item { digest: Digest::of(&n.to_be_bytes()), file_name: Some(name.into()), reference: None, labels: Vec::new() }
+        let (digest, file_name) = (Digest::of(&n.to_be_bytes()), Some(name.into()));
+        Item { digest, file_name, reference: None, labels: Vec::new(), validation: false, again: false }
     }
 
     #[test]
@@ -156,17 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_as_far_as_its_furthest_anchor() {
-        let status = |state: &str, anchors: &[&str]| {
+    fn a_batch_is_as_far_as_so_many_anchors_as_it_needs() {
+        let of = |anchored_when: usize, state: &str, anchors: &[&str]| {
             let anchors = anchors.iter().map(|state| Anchor { state: (*state).into() }).collect();
-            Batch { number: 1, state: state.into(), anchors }.status()
+            Batch { number: 1, state: state.into(), anchors, anchored_when }.status()
         };
+        let status = |state: &str, anchors: &[&str]| of(1, state, anchors);
         assert_eq!(status("open", &[]), Status::Pending);
         assert_eq!(status("closed", &[]), Status::Pending);
         assert_eq!(status("sealed", &[]), Status::Sealed);
         assert_eq!(status("sealed", &["planned", "sent"]), Status::Sealed);
         assert_eq!(status("sealed", &["sent", "included"]), Status::Anchored);
         assert_eq!(status("sealed", &["final", "included"]), Status::Final);
+        assert_eq!(of(2, "sealed", &["final", "withdrawn", "sent"]), Status::Sealed);
+        assert_eq!(of(2, "sealed", &["sent", "final", "included"]), Status::Anchored);
+        assert_eq!(of(2, "sealed", &["final", "sent", "final"]), Status::Final);
+        assert_eq!(of(3, "sealed", &["final", "final"]), Status::Sealed);
     }
 
     #[test]

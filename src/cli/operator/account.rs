@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use super::super::output::{Ending, Out, printable, say};
-use super::{Settings, explained, ledger, part};
+use super::super::output::{Ending, Out, printable};
+use super::access::{self, Access};
+use super::{Settings, explained, identity, import, ledger, part, validator};
 use crate::api::secret::{Pepper, generate};
 use crate::ledger::accounts::{Account as Row, Role};
 use crate::ledger::{Ledger, LedgerError};
@@ -20,11 +21,17 @@ Examples:
   sceau account create acme
   sceau account create notary --role validator --json
   sceau account list
-  sceau account disable acme";
+  sceau account validator add acme notary
+  sceau account disable acme
+  sceau account credential add acme
+  sceau account networks set acme 192.0.2.0/24 2001:db8::/32
+  sceau account limits acme --digests-per-day 100000
+  sceau account identity acme --clef-file clef
+  sceau account import accounts.csv";
 
-/// Create, list and disable accounts
+/// Create, list and disable accounts; say what they may do and how they get in
 ///
-/// Works on the database directly: of the settings it needs database_url and, to create, auth.pepper.
+/// Works on the database directly: of the settings it needs database_url and, where secrets are concerned, auth.pepper.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Account {
@@ -56,18 +63,37 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Say who validates for an account
+    Validator {
+        #[command(subcommand)]
+        action: validator::Action,
+    },
     /// Disable an account: its tokens are refused within five seconds
     Disable {
         /// Its name
         name: String,
     },
+    #[command(flatten)]
+    Access(Access),
+    Identity(identity::Identity),
+    Client(identity::Client),
+    Subscription(identity::Subscription),
+    Import(import::Import),
 }
 
 #[derive(Deserialize)]
-struct Settled {
+pub(super) struct Settled {
     database_url: SecretString,
     #[serde(default)]
     auth: Auth,
+}
+
+impl Settled {
+    /// The key of secrets.
+    pub(super) fn pepper(&self) -> anyhow::Result<Pepper> {
+        let pepper = self.auth.pepper.as_deref();
+        Pepper::load(pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -91,28 +117,17 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
     match action {
         Action::Create { name, role, json } => {
             anyhow::ensure!(
-                !name.trim().is_empty() && !name.contains(char::is_control),
+                is_name(&name),
                 "the name of an account has at least one character that can be seen, and none that controls a terminal"
             );
-            let pepper = settled.auth.pepper.as_deref();
-            let pepper = pepper.ok_or_else(|| anyhow::anyhow!("settings: auth.pepper is missing (or set SCEAU_AUTH__PEPPER)"))?;
-            let pepper = Pepper::load(pepper)?;
+            let pepper = settled.pepper()?;
             let made = generate(&SystemEntropy);
-            let secret = made.secret.expose_secret();
-            let id = ledger.create_account(&name, role, &made.key, pepper.hash(secret)).await.map_err(|error| match error {
+            let hash = pepper.hash(made.secret.expose_secret());
+            let id = ledger.create_account(&name, role, &made.key, hash).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is an account named {name} already"),
                 error => explained(error),
             })?;
-            if json {
-                let value = json!({
-                    "id": id, "name": name, "role": role, "consumer_key": made.key, "consumer_secret": secret,
-                });
-                out.json(&value)?;
-            } else {
-                out.line(format_args!("consumer key     {}\nconsumer secret  {secret}", made.key))?;
-            }
-            out.flush()?;
-            say("this is the only time the secret is shown: keep it now");
+            access::show(&made, json.then(|| json!({ "id": id, "name": name, "role": role })), out)?;
         }
         Action::List { json } => {
             let accounts = ledger.accounts().await.map_err(explained)?;
@@ -125,6 +140,11 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
                 }
             }
         }
+        Action::Validator { action } => validator::act(action, ledger, out).await?,
+        Action::Identity(command) => identity::identity(command, settled, ledger, out).await?,
+        Action::Client(command) => identity::client(command, ledger, out).await?,
+        Action::Subscription(command) => identity::subscription(command, ledger, out).await?,
+        Action::Import(command) => import::run(command, settled, ledger, out).await?,
         Action::Disable { name } => {
             ledger.disable_account(&name).await.map_err(|error| match error {
                 LedgerError::Moved { .. } => anyhow::anyhow!("there is no active account named {name}; see `sceau account list`"),
@@ -132,8 +152,14 @@ async fn act(action: Action, settled: &Settled, ledger: &Ledger, out: &mut Out) 
             })?;
             out.line(format_args!("{} is disabled", printable(&name)))?;
         }
+        Action::Access(access) => access::act(access, || settled.pepper(), ledger, out).await?,
     }
     Ok(())
+}
+
+/// Whether an account may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && !name.contains(char::is_control) && name.chars().count() <= 100
 }
 
 fn row(account: &Row, width: usize) -> String {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use alloy::primitives::Address;
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,10 +11,10 @@ use serde::Deserialize;
 
 use super::super::output::{Ending, Out, on_terminal, printable, say};
 use super::{Settings, explained, ledger, part};
+use crate::app::Way;
 use crate::audit::{self, AuditError, Report, Witness};
-use crate::chain::Target;
-use crate::chain::evm::Evm;
 use crate::config;
+use crate::ports::{Entropy, SystemEntropy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,7 +54,7 @@ struct Settled {
 /// When the settings are wrong, or database or chain cannot be asked.
 pub async fn run(command: Audit, outer: Option<&Path>, out: &mut Out) -> anyhow::Result<Ending> {
     let settled: Settled = part(command.settings.file(outer).as_deref())?;
-    let witnesses = if command.offline { Vec::new() } else { settled.targets.iter().map(witness).collect::<Result<_, _>>()? };
+    let witnesses = if command.offline { Vec::new() } else { witnesses(&settled.targets).await? };
     let ledger = ledger(&settled.database_url)?;
     let bar = ProgressBar::with_draw_target(
         None,
@@ -82,10 +81,14 @@ pub async fn run(command: Audit, outer: Option<&Path>, out: &mut Out) -> anyhow:
     Ok(if report.is_clean() { Ending::Done } else { Ending::Partly })
 }
 
-fn witness(target: &config::Target) -> anyhow::Result<Witness> {
-    let registry: Address = target.registry.parse().with_context(|| format!("targets.registry {:?}", target.registry))?;
-    let chain = Evm::connect_within(&target.rpc_url, Target { chain_id: target.chain_id, registry }, target.timeout())?;
-    Ok(Witness { chain: Arc::new(chain), depth: target.depth, evidence: true })
+async fn witnesses(targets: &[config::Target]) -> anyhow::Result<Vec<Witness>> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let mut witnesses = Vec::new();
+    for target in targets {
+        let chain = Way::of(target, &entropy)?.chain().await.context("the audit is not finished")?;
+        witnesses.push(Witness { chain, depth: target.depth, evidence: true });
+    }
+    Ok(witnesses)
 }
 
 fn show(report: &Report, out: &mut Out) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The signing key of a command, from one of three places.
+//! The signing keys of a command, each from one of three places.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use super::super::access::secret_of;
 use super::super::output::usage;
 use crate::chain::signer::LocalWallet;
 
-/// Exactly one of them is given.
+/// One of them is given, unless the command knows another key.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signing key (a file, a variable, or a keystore with its password)")]
 pub(super) struct Key {
     /// File that holds the key in hex
-    #[arg(long, value_name = "FILE", group = "key", required_unless_present_any = ["key_env", "keystore"])]
+    #[arg(long, value_name = "FILE", group = "key")]
     key_file: Option<PathBuf>,
 
     /// Name of an environment variable that holds the key in hex
@@ -31,6 +31,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// Whether a key is given.
+    pub(super) const fn is_given(&self) -> bool {
+        self.key_file.is_some() || self.key_env.is_some() || self.keystore.is_some()
+    }
+
     /// Opens the key. A keystore takes a second of computing, so do not call it on a worker that others wait for.
     pub(super) fn open(&self) -> anyhow::Result<LocalWallet> {
         match self {
@@ -56,6 +61,36 @@ impl Key {
             Self { key_env: Some(name), .. } => format!("{{ env = {} }}", text(name)),
             _ => format!("{{ keystore = {{ path = {}, password_file = {} }} }}", path(&self.keystore), path(&self.password_file)),
         }
+    }
+}
+
+/// The key of whoever is to take over, beside that of whoever hands over.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Key of the new publisher (to do the second step too)")]
+pub(super) struct NewKey {
+    /// File that holds the new publisher's key in hex
+    #[arg(long, value_name = "FILE", group = "new_key")]
+    new_key_file: Option<PathBuf>,
+
+    /// Name of an environment variable that holds the new publisher's key in hex
+    #[arg(long, value_name = "VARIABLE", group = "new_key")]
+    new_key_env: Option<String>,
+
+    /// Encrypted keystore of the new publisher
+    #[arg(long, value_name = "FILE", group = "new_key", requires = "new_password_file")]
+    new_keystore: Option<PathBuf>,
+
+    /// File that holds the password of that keystore
+    #[arg(long, value_name = "FILE", requires = "new_keystore")]
+    new_password_file: Option<PathBuf>,
+}
+
+impl NewKey {
+    /// Opens the key, if one is given.
+    pub(super) fn open(self) -> anyhow::Result<Option<LocalWallet>> {
+        let Self { new_key_file, new_key_env, new_keystore, new_password_file } = self;
+        let key = Key { key_file: new_key_file, key_env: new_key_env, keystore: new_keystore, password_file: new_password_file };
+        key.is_given().then(|| key.open()).transpose()
     }
 }
 

@@ -3,8 +3,14 @@
 pub mod account;
 pub mod audit;
 pub mod contract;
+pub mod recover;
 pub mod server;
+pub mod target;
+mod validator;
 
+mod access;
+mod identity;
+mod import;
 mod key;
 
 use std::fmt::Display;

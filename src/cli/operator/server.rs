@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::output::{Ending, Out};
 use super::{Database, Settings, explained, ledger, part, unsettled};
+use crate::app::Mode;
 use crate::config::Config;
 use crate::ports::Ports;
 use crate::{app, dev};
@@ -16,6 +17,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   sceau serve --config /etc/sceau/sceau.toml
   SCEAU_DATABASE_URL=postgres://… SCEAU_LOG_FORMAT=json sceau serve
+  sceau serve --api-only
 
 Logs go to standard error. SCEAU_LOG filters them (default info, from libraries warn);
 SCEAU_LOG_FORMAT=json makes them JSON lines.";
@@ -28,6 +30,14 @@ SCEAU_LOG_FORMAT=json makes them JSON lines.";
 pub struct Serve {
     #[command(flatten)]
     settings: Settings,
+
+    /// Accept and answer only: seal and anchor nothing, open no target's key
+    #[arg(long, conflicts_with = "pipeline_only")]
+    api_only: bool,
+
+    /// Seal and anchor only: answer nothing but health and metrics, on metrics.listen
+    #[arg(long)]
+    pipeline_only: bool,
 }
 
 /// Bring the database up to date
@@ -47,7 +57,12 @@ pub struct Migrate {
 pub async fn serve(command: Serve, outer: Option<&Path>) -> anyhow::Result<Ending> {
     let file = command.settings.file(outer);
     let config = Config::load(file.as_deref()).map_err(|error| unsettled(&error, file.as_deref()))?;
-    app::serve(config, Ports::system(), shutdown()?).await?;
+    let mode = match (command.api_only, command.pipeline_only) {
+        (true, _) => Mode::ApiOnly,
+        (_, true) => Mode::PipelineOnly,
+        _ => Mode::All,
+    };
+    app::serve(config, mode, Ports::system(), shutdown()?).await?;
     Ok(Ending::Done)
 }
 

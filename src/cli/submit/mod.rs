@@ -56,6 +56,14 @@ pub struct Submit {
     #[arg(long)]
     no_names: bool,
 
+    /// Seal them only when the account's validators have approved them
+    #[arg(long, conflicts_with = "wait")]
+    validation: bool,
+
+    /// Ask the validators again about what one of them refused
+    #[arg(long, requires = "validation")]
+    again: bool,
+
     /// Come back only when all proofs are that far
     #[arg(short, long, value_name = "STATUS")]
     wait: Option<Goal>,
@@ -132,6 +140,8 @@ pub async fn run(submit: Submit, out: &mut Out) -> anyhow::Result<Ending> {
         file_name: path.file_name().filter(|_| !submit.no_names).map(|name| name.to_string_lossy().into_owned()),
         reference: submit.reference.clone(),
         labels: submit.labels.clone(),
+        validation: submit.validation,
+        again: submit.again,
     };
 
     let failed = found.failed.into_iter().map(|(path, error)| Line { path, outcome: Err(error.to_string()) });
@@ -204,7 +214,7 @@ async fn wait(
 ) -> anyhow::Result<bool> {
     let mut batches: BTreeMap<u64, Status> = BTreeMap::new();
     for proof in proofs.values() {
-        batches.insert(proof.batch, proof.status);
+        batches.extend(proof.batch.map(|batch| (batch, proof.status)));
     }
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(500);
@@ -230,9 +240,13 @@ async fn wait(
         pause = pause.mul_f32(1.5).min(Duration::from_secs(10));
     };
     for proof in proofs.values_mut() {
-        proof.status = batches.get(&proof.batch).copied().unwrap_or(proof.status);
+        proof.status = proof.batch.and_then(|batch| batches.get(&batch).copied()).unwrap_or(proof.status);
     }
-    Ok(reached)
+    let held = proofs.values().filter(|proof| proof.batch.is_none()).count();
+    if held > 0 {
+        progress.say(&format!("{held} of them wait for validators, or were refused by one; nothing is waited for there"));
+    }
+    Ok(reached && held == 0)
 }
 
 struct Printer<'a> {

@@ -10,7 +10,14 @@ use anyhow::{Context, Result, bail};
 /// the process, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _folder: File,
+    folder: File,
+}
+
+impl Drop for FolderLock {
+    /// Lets go at once: closing alone would not while a child that is just being started holds a copy of the file.
+    fn drop(&mut self) {
+        let _ = self.folder.unlock();
+    }
 }
 
 impl FolderLock {
@@ -21,7 +28,7 @@ impl FolderLock {
     pub fn try_take(folder: &Path) -> Result<Option<Self>> {
         let file = File::open(folder).with_context(|| format!("cannot open the folder {}", folder.display()))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _folder: file })),
+            Ok(()) => Ok(Some(Self { folder: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock the folder {}", folder.display())),
         }

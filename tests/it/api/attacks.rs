@@ -106,6 +106,8 @@ async fn the_attack_list() {
         ("no exp", unset("exp")),
         ("exp as text", set("exp", "9999999999".into())),
         ("from the future", set("iat", json!(forge.claims["iat"].as_i64().unwrap() + 3600))),
+        ("not yet", set("nbf", json!(forge.claims["iat"].as_i64().unwrap() + 3600))),
+        ("of a generation to come", set("gen", json!(1))),
         ("sub of another account", set("sub", "4711".into())),
         ("sub with white space", set("sub", format!(" {}", forge.claims["sub"].as_str().unwrap()).into())),
         ("unknown client", set("client_id", "ck_nobody".into())),
@@ -174,9 +176,11 @@ async fn a_token_stands_in_one_authorization_header_and_nowhere_else() {
     assert_eq!(missing.headers()["www-authenticate"], "Bearer realm=\"sceau\"");
     problem(missing, 401, "token_missing").await;
     problem(get(&format!("{PATH}?access_token={token}")).send().await.unwrap(), 401, "token_missing").await;
-    for header in [token.clone(), format!("Basic {token}"), "Bearer".into(), "Bearer ".into(), format!("Bearer {token} {token}")]
-    {
+    for header in [token.clone(), "Bearer".into(), "Bearer ".into(), format!("Bearer {token} {token}")] {
         problem(get(PATH).header("authorization", header).send().await.unwrap(), 401, "token_invalid").await;
+    }
+    for header in [format!("Basic {token}"), "Basic !".into(), "basic eA==".into()] {
+        problem(get(PATH).header("authorization", header).send().await.unwrap(), 401, "credentials_invalid").await;
     }
     let two = get(PATH).header("authorization", format!("Bearer {token}")).header("authorization", format!("Bearer {token}"));
     problem(two.send().await.unwrap(), 401, "token_invalid").await;

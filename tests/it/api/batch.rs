@@ -18,6 +18,7 @@ async fn batches_are_public_and_say_nothing_before_they_are_sealed() {
     service.seal().await;
     let sealed: Value = service.get("/v1/batches/1", "").await.json().await.unwrap();
     assert_eq!((&sealed["state"], &sealed["size"], &sealed["anchors"]), (&"sealed".into(), &3.into(), &json!([])));
+    assert_eq!(sealed["anchored_when"], 1);
     let header = BatchHeader::parse(sealed["header"].as_str().unwrap()).unwrap();
     assert_eq!((header.number, header.count), (1, 2));
     for number in ["3", "0", "01", "+1", "-1", "x", "99999999999999999999", "9223372036854775808"] {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use sceau::api::caller::Standings;
-use sceau::api::listen::Listener;
+use sceau::api::listen::{Crowd, Listener};
+use sceau::api::overview::Overview;
 use sceau::api::secret::{Pepper, generate};
 use sceau::api::token::Tokens;
 use sceau::api::{Deadline, State, router};
@@ -51,7 +52,7 @@ impl Clock for MovedClock {
 }
 
 pub struct Service {
-    pub database: Database,
+    pub database: Arc<Database>,
     pub ledger: Ledger,
     pub clock: Arc<MovedClock>,
     pub base: String,
@@ -70,16 +71,33 @@ pub async fn service() -> Service {
 
 /// Serves as told.
 pub async fn start(tls: bool, change: impl FnOnce(&mut State)) -> Service {
+    crowded(tls, Crowd::default(), change).await
+}
+
+/// Serves as told, with so many connections.
+pub async fn crowded(tls: bool, crowd: Crowd, change: impl FnOnce(&mut State)) -> Service {
+    instance(tls, crowd, Arc::new(database().await), Arc::default(), change).await
+}
+
+async fn instance(
+    tls: bool,
+    crowd: Crowd,
+    database: Arc<Database>,
+    clock: Arc<MovedClock>,
+    change: impl FnOnce(&mut State),
+) -> Service {
     crypto();
-    let database = database().await;
+    // What a failed test's log says: the causes that answers do not tell.
+    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
     let ledger = Ledger::connect(&database.url, 8).unwrap();
-    let clock = Arc::new(MovedClock::default());
     let ports = Ports { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
     let (intake, lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
     let schedule = Schedule::parse("0 * * * * *").unwrap();
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(1800));
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
     let mut state = State::new(ledger.clone(), intake, ports, tokens, Pepper::from_bytes([7; 32]), deadline, PUBLIC_URL);
+    // Tests look right after what they did.
+    state.overview = Arc::new(Overview::new(ledger.clone(), state.deadline.clone(), Duration::ZERO));
     change(&mut state);
 
     let files = tempfile::tempdir().unwrap();
@@ -96,6 +114,7 @@ pub async fn start(tls: bool, change: impl FnOnce(&mut State)) -> Service {
     let plain = tls.is_none();
     let listener =
         Listener::bind(&Http { listen: ([127, 0, 0, 1], 0).into(), public_url: PUBLIC_URL.into(), tls, plain }).await.unwrap();
+    let listener = listener.bounded(crowd);
     let address = listener.address();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let served = tokio::spawn(listener.serve(router(state), async {
@@ -130,6 +149,11 @@ pub struct Account {
 }
 
 impl Service {
+    /// Another instance on the same database, with the same clock.
+    pub async fn twin(&self, change: impl FnOnce(&mut State)) -> Service {
+        instance(false, Crowd::default(), Arc::clone(&self.database), Arc::clone(&self.clock), change).await
+    }
+
     pub async fn account(&self, name: &str, role: Role) -> Account {
         let made = generate(&SystemEntropy);
         let hash = Pepper::from_bytes([7; 32]).hash(made.secret.expose_secret());

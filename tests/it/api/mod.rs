@@ -3,10 +3,12 @@
 mod attacks;
 mod bad_input;
 mod batch;
+mod certificate;
 mod evidence;
+mod identity;
 pub mod kit;
 mod listener;
 mod proofs;
-mod receipt;
+pub mod receipt;
 mod status;
 mod token;

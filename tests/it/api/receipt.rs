@@ -15,10 +15,10 @@ use uuid::Uuid;
 use crate::api::evidence;
 use crate::api::kit::{Service, digest, problem, service};
 
-const REGISTRY: [u8; 20] = [0x5a; 20];
-const BLOCK_TIME: u64 = 1_790_000_000;
+pub const REGISTRY: [u8; 20] = [0x5a; 20];
+pub const BLOCK_TIME: u64 = 1_790_000_000;
 
-async fn target(service: &Service, chain_id: u64, registry: [u8; 20]) -> TargetId {
+pub async fn target(service: &Service, chain_id: u64, registry: [u8; 20]) -> TargetId {
     service.ledger.pin_target(&NewTarget { chain_id, registry, first_number: 1, code_hash: [1; 32] }).await.unwrap()
 }
 
@@ -31,7 +31,7 @@ async fn sealed(service: &Service, number: u64) -> SealedBatch {
     batch
 }
 
-async fn include(service: &Service, target: TargetId, batch: u64, chain_id: u64, registry: [u8; 20]) -> (Place, Evidence) {
+pub async fn include(service: &Service, target: TargetId, batch: u64, chain_id: u64, registry: [u8; 20]) -> (Place, Evidence) {
     let sealed = sealed(service, batch).await;
     let statement = Statement { root: sealed.root.into(), size: sealed.size, number: batch };
     let (place, evidence) = evidence::anchored(&statement, chain_id, Address::from(registry), 12, BLOCK_TIME);
@@ -39,7 +39,7 @@ async fn include(service: &Service, target: TargetId, batch: u64, chain_id: u64,
     (place, evidence)
 }
 
-async fn finish(service: &Service, target: TargetId, batch: u64, (place, evidence): &(Place, Evidence)) {
+pub async fn finish(service: &Service, target: TargetId, batch: u64, (place, evidence): &(Place, Evidence)) {
     let text = serde_json::to_string(evidence).unwrap();
     service.ledger.finalize_anchor(&lease(service).await, target, batch, place, &text).await.unwrap();
 }

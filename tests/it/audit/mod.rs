@@ -1,5 +1,7 @@
 //! The audit on a real history: silent about a clean one, and naming the row that was changed behind its back.
 
+mod validations;
+
 use std::sync::Arc;
 
 use sceau::audit::{self, Report, Witness};
@@ -29,7 +31,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "batch=3",
     ),
     (
-        "insert into proofs select account_id, batch, received_at, sha256(digest), salt from proofs where batch = 2 limit 1",
+        "insert into proofs (account_id, batch, received_at, digest, salt, number) select account_id, batch, received_at, sha256(digest), salt, 1000 from proofs where batch = 2 limit 1",
         "proofs",
         "account_id=1 digest=0x",
     ),
@@ -67,6 +69,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "number=4",
     ),
     ("insert into batches (number, state, opened_at, closed_at) values (6, 'closed', now(), now())", "batches", "number=6"),
+    ("update batches set anchors_needed = 2 where number = 2", "batches", "number=2"),
+    ("update batches set anchored = not anchored where number = 2", "batches", "number=2"),
+    ("update batches set anchored = true where number = 5", "batches", "number=5"),
+    ("update anchor_policy set needed = 2", "batches", "number=1"),
+    ("delete from anchor_policy", "batches", "number=1"),
     // Tiles.
     (
         "update tiles set hashes = set_byte(hashes, 70, get_byte(hashes, 70) # 64) where batch = 1 and level = 0 and index = 1",
@@ -107,6 +114,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update lanes set next_nonce = next_nonce + 1", "lanes", "id=1"),
     ("update lanes set next_nonce = next_nonce - 1", "lanes", "id=1"),
     ("update lanes set signer = set_byte(signer, 0, get_byte(signer, 0) # 1)", "attempts", "tx_hash=0x"),
+    ("update targets set retired_at = now(), retired_after = 3", "anchors", "batch=4 target_id=1"),
     // Anchors.
     ("update anchors set state = 'included', evidence = null where batch = 1", "anchors", "batch=1 target_id=1"),
     (
@@ -151,6 +159,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "batch=2 target_id=1",
     ),
     ("delete from anchors where batch = 2", "anchors", "batch=2 target_id=1"),
+    (
+        "update anchors set state = 'withdrawn', tx_hash = null, tx_index = null, block_number = null, block_hash = null, block_time = null where batch = 4",
+        "anchors",
+        "batch=4 target_id=1",
+    ),
     ("insert into anchors (batch, target_id, state) values (5, 1, 'planned')", "anchors", "batch=5 target_id=1"),
     // History and attempts.
     ("delete from anchor_history where batch = 2 and state = 'final'", "anchor_history", "batch=2 target_id=1"),
@@ -166,6 +179,18 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update attempts set max_priority_fee = max_priority_fee - 1 where batch = 2", "attempts", "tx_hash=0x"),
     ("update attempts set batch = 3 where batch = 2", "attempts", "batch=2 target_id=1"),
     ("delete from attempts where batch = 2", "attempts", "batch=2 target_id=1"),
+    // Doubled digests.
+    (
+        "delete from doubled_digests where digest = (select digest from proofs where batch = 1 order by digest limit 1)",
+        "doubled_digests",
+        "account_id=1 digest=0x",
+    ),
+    (
+        "update doubled_digests set doubled = sha256(doubled) where digest = (select digest from proofs where batch = 5)",
+        "doubled_digests",
+        "account_id=1 digest=0x",
+    ),
+    ("insert into doubled_digests values (sha256('x'), 1, false, sha256('y'))", "doubled_digests", "account_id=1 digest=0x"),
 ];
 
 async fn audit(kit: &Kit) -> Report {
@@ -174,7 +199,19 @@ async fn audit(kit: &Kit) -> Report {
     audit::run(&kit.ledger, &[witness], |_| ()).await.expect("a report")
 }
 
-const TABLES: [&str; 9] = ["accounts", "batches", "proofs", "tiles", "targets", "lanes", "anchors", "anchor_history", "attempts"];
+const TABLES: [&str; 11] = [
+    "anchor_policy",
+    "accounts",
+    "batches",
+    "proofs",
+    "tiles",
+    "targets",
+    "lanes",
+    "anchors",
+    "anchor_history",
+    "attempts",
+    "doubled_digests",
+];
 
 /// Runs statements that no constraint between tables holds back.
 async fn change(kit: &Kit, statements: &[String]) -> u64 {
@@ -200,6 +237,8 @@ async fn every_change_is_found_and_named() {
         let (batch, _) = kit.seal(kind, count).await;
         kit.until(batch, AnchorState::Final).await.unwrap();
     }
+    // What was accepted before the account spoke the KageSecur dialect, and what comes after.
+    kit.ledger.set_identity("partner", "partner", &[1; 32]).await.expect("an identity");
     let (batch, _) = kit.seal(4, 3).await;
     kit.settle().await.unwrap();
     assert_eq!(kit.state(batch).await, AnchorState::Included);

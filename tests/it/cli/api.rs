@@ -50,6 +50,8 @@ pub struct Model {
     pub token: usize,
     /// Receipts, by digest.
     pub receipts: BTreeMap<String, Vec<u8>>,
+    /// Certificates by digest.
+    pub certificates: BTreeMap<String, Vec<u8>>,
     /// Added to every proof that is looked up.
     pub proof_members: Value,
 }
@@ -207,6 +209,10 @@ impl Model {
             (&Method::POST, ["v1", "proofs"]) => self.submit(header(CONTENT_TYPE)),
             (&Method::GET, ["v1", "proofs", digest]) => self.proof(digest),
             (&Method::GET, ["v1", "proofs", digest, "receipt"]) => self.receipt(digest),
+            (&Method::GET, ["v1", "proofs", digest, "certificate"]) => match self.certificates.get(*digest) {
+                Some(bytes) => ([(CONTENT_TYPE, "application/pdf")], bytes.clone()).into_response(),
+                None => problem(404, "proof_unknown", None).into_response(),
+            },
             _ => problem(404, "not_found", None).into_response(),
         }
     }

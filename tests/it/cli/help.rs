@@ -9,16 +9,52 @@ const COMMANDS: &[&str] = &[
     "submit",
     "status",
     "receipt",
+    "certificate",
+    "validations",
+    "validations list",
+    "validations approve",
+    "validations refuse",
     "dev",
     "serve",
     "migrate",
     "account",
     "account create",
     "account list",
+    "account validator",
+    "account validator add",
+    "account validator remove",
+    "account validator list",
+    "account validator require",
     "account disable",
+    "account credential",
+    "account credential add",
+    "account credential revoke",
+    "account credential list",
+    "account basic",
+    "account networks",
+    "account networks set",
+    "account networks list",
+    "account limits",
+    "account revoke-tokens",
+    "account identity",
+    "account client",
+    "account subscription",
+    "account import",
     "audit",
+    "recover",
+    "target",
+    "target list",
+    "target require",
+    "target retire",
+    "target resume",
     "contract",
     "contract deploy",
+    "contract status",
+    "contract set-publisher",
+    "contract accept-publisher",
+    "contract revoke-publisher",
+    "contract transfer-ownership",
+    "contract accept-ownership",
 ];
 
 #[test]
@@ -47,7 +83,7 @@ fn help_does_not_show_what_is_in_variables() {
     for name in ["SCEAU_CONSUMER_SECRET", "SCEAU_CONSUMER_KEY", "SCEAU_API_URL", "SCEAU_CA_CERT", "SCEAU_CONSUMER_SECRET_FILE"] {
         place = place.with(name, "hunter2");
     }
-    for command in ["submit", "status", "receipt"] {
+    for command in ["submit", "status", "receipt", "certificate"] {
         for help in ["-h", "--help"] {
             let run = place.run(&[command, help]);
             assert!(!run.ends(0).stdout.contains("hunter2"), "{}", run.stdout);

@@ -1,4 +1,4 @@
-//! `sceau status` and `sceau receipt`.
+//! `sceau status`, `sceau receipt` and `sceau certificate`.
 
 use sceau_verifier::receipt::{self, Batch, Document, EntryPosition, Format, Receipt, TreePosition};
 use sceau_verifier::{Anchor, Digest};
@@ -20,6 +20,7 @@ fn receipt_of(content: &str, anchors: Vec<Anchor>) -> Vec<u8> {
         tree: TreePosition { size: 2, root: digest, path: vec![digest] },
         batch: Batch { number: 7, header, path: vec![digest] },
         anchors,
+        decisions: Vec::new(),
     }
     .to_bytes();
     receipt::parse(&bytes).expect("well formed");
@@ -131,4 +132,48 @@ fn what_is_not_the_receipt_is_not_written() {
     api.model().receipts.insert(digest("x"), receipt_of("x", Vec::new()));
     place.run(&["receipt", "--final", "a"]).ends(1).briefly().says(&["not final"]);
     assert_eq!(api.asked(&format!("GET /v1/proofs/{}/receipt?final=true", digest("x"))), 1);
+}
+
+fn certificate_of(receipts: &[Vec<u8>]) -> Vec<u8> {
+    let streams = receipts.iter().map(|bytes| [b"stream\n".as_slice(), bytes, b"\nendstream\n"].concat());
+    [b"%PDF-1.7\n".to_vec(), streams.collect::<Vec<_>>().concat()].concat()
+}
+
+#[test]
+fn a_certificate_is_written_byte_for_byte_and_overwrites_nothing() {
+    let api = Api::start();
+    let place = api.place();
+    place.file("a.pdf", "x");
+    let bytes = certificate_of(&[receipt_of("x", Vec::new())]);
+    api.model().certificates.insert(digest("x"), bytes.clone());
+    place.run(&["certificate", "a.pdf"]).ends(0).briefly().says(&["wrote a.pdf.certificate.pdf"]);
+    assert_eq!(std::fs::read(place.path("a.pdf.certificate.pdf")).expect("written"), bytes);
+    assert_eq!(api.asked(&format!("GET /v1/proofs/{}/certificate?lang=fr", digest("x"))), 1);
+    place.run(&["certificate", "a.pdf"]).ends(1).briefly().says(&["exists already", "--force"]);
+    let run = place.run(&["certificate", "--lang", "en", "-o", "-", &digest("x")]);
+    assert_eq!(run.ends(0).stdout.as_bytes(), bytes);
+    assert_eq!(api.asked(&format!("GET /v1/proofs/{}/certificate?lang=en", digest("x"))), 1);
+    assert_eq!(place.run(&["certificate", "--lang", "de", "a.pdf"]).status, 2);
+    // Nothing sealed yet: nothing inside.
+    api.model().certificates.insert(digest("x"), certificate_of(&[]));
+    place.run(&["certificate", "--force", "a.pdf"]).ends(0);
+}
+
+#[test]
+fn what_is_not_the_certificate_is_not_written() {
+    let api = Api::start();
+    let place = api.place();
+    place.file("a", "x");
+    place.run(&["certificate", "a"]).ends(1).briefly();
+    let (mine, other) = (receipt_of("x", Vec::new()), receipt_of("y", Vec::new()));
+    for (bytes, words) in [
+        (certificate_of(&[other]), "another document"),
+        (certificate_of(&[mine.clone(), mine]), "several receipts"),
+        (b"<html>".to_vec(), "not a PDF"),
+        (certificate_of(&[b"{\"format\":\"sceau-receipt/1\",}".to_vec()]), "no certificate"),
+    ] {
+        api.model().certificates.insert(digest("x"), bytes);
+        place.run(&["certificate", "a"]).ends(1).briefly().says(&[words]);
+        assert!(!place.path("a.certificate.pdf").exists());
+    }
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use sceau::ledger::guarded;
+use sceau::ledger::{Ledger, guarded};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use tokio::sync::Notify;
 
 use crate::support::{Database, database};
 
@@ -61,4 +62,34 @@ async fn without_the_guard_it_does() {
     let pool = options.connect(&database.url).await.expect("a pool");
     let (acknowledged, kept) = cancel_and_write(&database, pool, "unguarded").await;
     assert!(kept < acknowledged, "{kept} of {acknowledged} kept: sqlx mended it, the guard can go");
+}
+
+/// Reading a batch in bulk that is given up half-way (a lease lost, a step that took too long) must not leave its answers
+/// to whoever asks next on that connection.
+#[tokio::test]
+async fn a_bulk_read_given_up_half_way_leaves_no_answers_to_others() {
+    let database = database().await;
+    let ledger = Ledger::connect(&database.url, 1).expect("a URL");
+    let account = super::account(&ledger, "partner").await;
+    sqlx::query(
+        "insert into proofs (account_id, batch, received_at, digest, salt, number)
+         select $1, 1, now(), sha256(n::text::bytea), substr(sha256(n::text::bytea), 1, 16), n from generate_series(1, 20000) n",
+    )
+    .bind(account.0)
+    .execute(&database.pool)
+    .await
+    .expect("proofs");
+    let mut given_up = 0;
+    for round in 0..20 {
+        let (begun, left) = (Notify::new(), turns(round));
+        tokio::select! {
+            biased;
+            read = ledger.each_entry(1, |_| begun.notify_one()) => assert_eq!(read.expect("entries"), 20_000),
+            () = async { begun.notified().await; left.await } => given_up += 1,
+        }
+        let fill = ledger.pool_fill(100_000).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_eq!(fill.fill, 20_000, "round {round}: an answer to another question");
+    }
+    assert!(given_up > 0, "nothing was given up");
+    assert_eq!(ledger.each_entry(1, |_| ()).await.expect("entries"), 20_000);
 }

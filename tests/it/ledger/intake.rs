@@ -177,6 +177,7 @@ async fn details_are_those_of_the_first_submission() {
         reference: Some("r-1".into()),
         labels: Some(vec!["a".into(), "ü".into()]),
         metadata: serde_json::json!({"n": 1, "deep": {"x": [true, null]}}).as_object().cloned(),
+        ..Detail::default()
     };
     let with = |detail| Submission { account, digest: digest(0, 0), detail };
     let items = vec![with(Some(detail.clone())), plain(account, digest(0, 1))];

@@ -19,6 +19,7 @@ async fn one_holder_at_a_time() {
     assert!(ledger.lease("other", b, LONG).await.unwrap().is_some());
     ledger.release(&held).await.unwrap();
     assert!(ledger.lease("seal", b, LONG).await.unwrap().is_some());
+    assert_eq!(ledger.events().taken_over.get(), 0, "it was given back");
 }
 
 #[tokio::test]
@@ -27,6 +28,7 @@ async fn a_holder_that_slept_past_its_expiry_changes_nothing() {
     let ledger = ledger(&database);
     let stale = ledger.lease("seal", Uuid::from_u128(1), Duration::ZERO).await.unwrap().expect("free");
     let fresh = ledger.lease("seal", Uuid::from_u128(2), LONG).await.unwrap().expect("expired");
+    assert_eq!(ledger.events().taken_over.get(), 1, "it was not given back");
     let refused = ledger.close_batch(&stale).await;
     assert!(matches!(refused, Err(LedgerError::LeaseLost { .. })), "{refused:?}");
     assert_eq!(ledger.close_batch(&fresh).await.unwrap(), None, "the pool is empty");

@@ -4,6 +4,7 @@ mod guard;
 mod intake;
 mod leases;
 mod offline;
+mod validations;
 
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};

@@ -4,9 +4,11 @@
 //! kindly or not.
 
 mod node;
+mod peer;
 mod rng;
 mod world;
 
 pub use node::{Crash, Model, Moods};
+pub use peer::Peer;
 pub use rng::Rng;
 pub use world::{Fate, World};

@@ -267,6 +267,12 @@ impl Chain for Model {
     async fn last_number(&self) -> Result<u64, ChainError> {
         self.call(|world| world.last_number()).await
     }
+    async fn publisher(&self) -> Result<Option<Address>, ChainError> {
+        self.call(|world| Some(world.publisher)).await
+    }
+    async fn paid(&self, tx_hash: B256) -> Result<Option<u128>, ChainError> {
+        self.call(|world| world.inclusion(tx_hash).map(|_| 52_000 * GWEI)).await
+    }
     async fn record(&self, root: B256) -> Result<Option<Record>, ChainError> {
         self.call(|world| world.record(root)).await
     }
@@ -289,8 +295,13 @@ impl Chain for Model {
         if !known && !self.inside.lock().unwrap().echo {
             return Err(ChainError::Garbage("the block is not served any more".into()));
         }
-        let transaction = json!({"index": 0, "raw": "0x", "proof": []});
-        let evidence = json!({"header": "0x", "account_proof": [], "storage_proof": [], "transaction": transaction});
-        Ok(serde_json::from_value(evidence).expect("evidence"))
+        Ok(no_evidence())
     }
+}
+
+/// Evidence in form only: a model has no tries.
+pub fn no_evidence() -> Evidence {
+    let transaction = json!({"index": 0, "raw": "0x", "proof": []});
+    let evidence = json!({"header": "0x", "account_proof": [], "storage_proof": [], "transaction": transaction});
+    serde_json::from_value(evidence).expect("evidence")
 }

@@ -54,7 +54,8 @@ pub struct World {
     pool: BTreeMap<u64, Tx>,
     /// Transactions read before: recovering a signer takes long.
     read: BTreeMap<B256, Tx>,
-    publisher: Address,
+    /// Whose anchors the registry takes.
+    pub publisher: Address,
     pub base_fee: u128,
     /// Blocks this far below the head become final; final ones stay it.
     lag: u64,
@@ -195,6 +196,11 @@ impl World {
         let finalized = std::mem::take(&mut self.finalized);
         self.reorg(depth, Fate::Dropped);
         self.finalized = finalized;
+    }
+
+    /// The blocks to come are of a fork that nobody else is on.
+    pub fn set_apart(&mut self) {
+        self.forks += 1 << 32;
     }
 
     /// Replaces the newest `depth` blocks by one more of other ones.

@@ -28,9 +28,12 @@ use uuid::Uuid;
 use crate::support::{self, Anvil, Database};
 
 /// First account of the test mnemonic.
-const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 /// Second account of the test mnemonic.
-const OTHER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub const OTHER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+/// Third account of the test mnemonic: owns the registry, unless it is told otherwise.
+pub const OWNER_KEY: &str = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
 
 /// What happens to a transaction on its way to the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,19 @@ pub struct Flaky {
     pub sent: Mutex<Vec<Vec<u8>>>,
     /// Roots whose evidence the node no longer keeps.
     pub pruned: Mutex<Vec<B256>>,
+}
+
+impl Flaky {
+    /// The registry at `address` of the node at `url`, without faults.
+    pub fn at(url: &str, address: Address) -> Arc<Self> {
+        let target = Target { chain_id: 31337, registry: address };
+        Arc::new(Self {
+            chain: Evm::connect(url, target).expect("a URL"),
+            faults: Mutex::default(),
+            sent: Mutex::default(),
+            pruned: Mutex::default(),
+        })
+    }
 }
 
 #[async_trait]
@@ -81,6 +97,12 @@ impl Chain for Flaky {
     }
     async fn last_number(&self) -> std::result::Result<u64, ChainError> {
         self.chain.last_number().await
+    }
+    async fn publisher(&self) -> std::result::Result<Option<Address>, ChainError> {
+        self.chain.publisher().await
+    }
+    async fn paid(&self, tx_hash: B256) -> std::result::Result<Option<u128>, ChainError> {
+        self.chain.paid(tx_hash).await
     }
     async fn record(&self, root: B256) -> std::result::Result<Option<Record>, ChainError> {
         self.chain.record(root).await
@@ -131,12 +153,17 @@ pub struct Kit {
 impl Kit {
     /// A node that makes blocks as `mining` says, a registry on it, an empty database.
     pub async fn new(mining: Mining) -> Self {
+        Self::owned_by(mining, OWNER_KEY).await
+    }
+
+    /// [`Kit::new`] with another owner of the registry.
+    pub async fn owned_by(mining: Mining, owner: &str) -> Self {
         support::crypto();
         let (database, anvil) = tokio::join!(support::database(), support::anvil_with(mining));
         let wallet = Arc::new(LocalWallet::from_hex(&KEY.into()).expect("a key"));
         let plan = Plan {
             chain_id: 31337,
-            owner: wallet.account(),
+            owner: LocalWallet::from_hex(&owner.into()).expect("a key").account(),
             publisher: wallet.account(),
             first_number: 1,
             fee_ceiling: 100_000_000_000,
@@ -150,13 +177,7 @@ impl Kit {
                 }
             }
         });
-        let target = Target { chain_id: 31337, registry: deployed.expect("a registry").address };
-        let chain = Arc::new(Flaky {
-            chain: Evm::connect(&anvil.url, target).expect("a URL"),
-            faults: Mutex::default(),
-            sent: Mutex::default(),
-            pruned: Mutex::default(),
-        });
+        let chain = Flaky::at(&anvil.url, deployed.expect("a registry").address);
         let ledger = Ledger::connect(&database.url, 8).expect("a URL");
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let (intake, lanes) = Intake::start(&ledger, &entropy, Limits::default());
@@ -197,6 +218,14 @@ impl Kit {
         let policy = Policy { bump_after: Duration::ZERO, resend_after: Duration::ZERO, ..Policy::default() };
         let chain = Arc::<Flaky>::clone(&self.chain);
         self.anchoring = Anchoring::connect(self.ledger.clone(), chain, wallet, policy, Uuid::from_u128(3)).await?;
+        Ok(())
+    }
+
+    /// Starts over with other settings: this key, this policy, whatever `chain` is now.
+    pub async fn restart_with(&mut self, key: &str, policy: Policy) -> Result<()> {
+        self.wallet = Arc::new(LocalWallet::from_hex(&key.into()).expect("a key"));
+        let (chain, wallet) = (Arc::<Flaky>::clone(&self.chain), Arc::<LocalWallet>::clone(&self.wallet));
+        self.anchoring = Anchoring::connect(self.ledger.clone(), chain, wallet, policy, Uuid::from_u128(4)).await?;
         Ok(())
     }
 

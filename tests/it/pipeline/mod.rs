@@ -119,6 +119,8 @@ async fn a_reorg_takes_the_status_back_and_the_anchor_returns() {
         .await
         .unwrap();
     assert_eq!(states, ["planned", "sent", "included", "sent", "included", "final"], "every change is on record");
+    let events = kit.ledger.events();
+    assert_eq!((events.included.get(), events.regressed.get(), events.finalized.get()), (2, 1, 1), "and is counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

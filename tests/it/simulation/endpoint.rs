@@ -110,3 +110,28 @@ async fn a_new_key_does_not_take_over_the_nonces_of_the_old_one() {
     history.attempt(1, true).await.unwrap();
     assert_eq!(state(&site).await, "included", "the old key's bytes were sent again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_runs_ahead_does_not_decide_what_is_final() {
+    let site = Site::new().await;
+    for quorum in [Control::NoQuorum, Control::None] {
+        let mut history = History::new(&site, 7, quorum).await.with_peers();
+        mine(&history, 20);
+        // It has all the others have, and thirty blocks that nobody else has, most of them final to it.
+        history.peers[1].fork(0, Fate::Dropped, 30);
+        history.submit().await;
+        history.seal().await.unwrap();
+        for _ in 0..3 {
+            history.attempt(0, false).await.unwrap();
+        }
+        mine(&history, 1);
+        let known: Option<i64> =
+            sqlx::query_scalar("select max(number) from finality").fetch_one(&site.database.pool).await.unwrap();
+        let last = history.model.world(|world| world.latest().number);
+        assert!(
+            known.is_none_or(|known| known.unsigned_abs() <= last),
+            "{quorum:?}: {known:?} counts as final, {last} is the head"
+        );
+        history.settle().await.unwrap();
+    }
+}

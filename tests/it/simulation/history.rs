@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::consensus::TxEip1559;
+use alloy::primitives::Address;
 use async_trait::async_trait;
-use sceau::audit::{self, Witness};
 use sceau::chain::Chain;
-use sceau::chain::signer::{AnchorTx, LocalWallet, SignError, SignedAnchor, Signer};
+use sceau::chain::endpoints::{Endpoints, Rules};
+use sceau::chain::signer::{LocalWallet, SignError, SignedAnchor, Signer};
 use sceau::ledger::accounts::AccountId;
 use sceau::ledger::intake::{Intake, Limits, Submission};
 use sceau::pipeline::anchoring::{Anchoring, Policy};
@@ -21,10 +22,12 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::site::Site;
-use crate::model::{Crash, Fate, Model, Moods, Rng, World};
+use crate::model::{Crash, Fate, Model, Moods, Peer, Rng, World};
 
 /// Blocks below the head that are not final: the deepest reorg.
-const LAG: u64 = 8;
+pub(super) const LAG: u64 = 8;
+/// The same in every fourth history.
+const DEEP: u64 = 64;
 
 /// What is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Control {
     HeightOnly,
     /// Only the newest attempt of an anchor is kept.
     NewestOnly,
+    /// One endpoint of three is enough to call a block final.
+    NoQuorum,
 }
 
 /// Sends what it signs at once, and often dies of it.
@@ -47,8 +52,8 @@ impl Signer for Eager {
     fn address(&self) -> Address {
         self.0.account()
     }
-    async fn sign(&self, anchor: &AnchorTx) -> Result<SignedAnchor, SignError> {
-        let signed = self.0.sign(anchor).await?;
+    async fn sign_eip1559(&self, asked: &TxEip1559) -> Result<SignedAnchor, SignError> {
+        let signed = self.0.sign_eip1559(asked).await?;
         let _ = self.1.send(&signed.raw).await;
         if self.2 {
             self.1.died.notify_one();
@@ -59,21 +64,26 @@ impl Signer for Eager {
 }
 
 pub struct History<'a> {
-    site: &'a Site,
-    rng: Rng,
-    control: Control,
+    pub(super) site: &'a Site,
+    pub(super) rng: Rng,
+    pub(super) control: Control,
     pub model: Arc<Model>,
-    account: AccountId,
-    intake: Intake,
-    sealer: Sealer,
+    /// Several endpoints, of which one may be in a world of its own. None: the model is the one endpoint.
+    pub peers: Vec<Arc<Peer>>,
+    pub(super) account: AccountId,
+    pub(super) intake: Intake,
+    pub(super) sealer: Sealer,
     /// Instances that anchor, `None` while they could not connect.
-    instances: [Option<Anchoring>; 2],
-    holders: u128,
+    pub(super) instances: [Option<Anchoring>; 2],
+    pub(super) holders: u128,
     /// Another key than the publisher's, for instances that connect from now on.
     pub key: Option<Arc<LocalWallet>>,
-    submitted: u64,
-    acknowledged: HashMap<Digest, u64>,
-    told: Vec<String>,
+    pub(super) submitted: u64,
+    pub(super) acknowledged: HashMap<Digest, u64>,
+    pub(super) lag: u64,
+    pub(super) told: Vec<String>,
+    /// Whether nothing bad happens any more.
+    pub(super) quiet: bool,
     _lanes: JoinSet<()>,
 }
 
@@ -81,7 +91,8 @@ impl<'a> History<'a> {
     pub async fn new(site: &'a Site, seed: u64, control: Control) -> Self {
         site.clear().await;
         let mut rng = Rng::new(seed);
-        let model = Arc::new(Model::new(site.wallet.account(), LAG, Rng::new(rng.next())));
+        let lag = if seed % 4 == 3 { DEEP } else { LAG };
+        let model = Arc::new(Model::new(site.wallet.account(), lag, Rng::new(rng.next())));
         if control == Control::HeightOnly {
             model.echo_orphans();
         }
@@ -100,6 +111,7 @@ impl<'a> History<'a> {
             rng,
             control,
             model,
+            peers: Vec::new(),
             account,
             intake,
             sealer,
@@ -108,16 +120,24 @@ impl<'a> History<'a> {
             key: None,
             submitted: 0,
             acknowledged: HashMap::new(),
+            lag,
             told: Vec::new(),
+            quiet: false,
             _lanes: lanes,
         }
+    }
+
+    /// With three endpoints, two of which must agree on what is final.
+    pub fn with_peers(mut self) -> Self {
+        self.peers = (0..3).map(|_| Arc::new(Peer::of(&self.model))).collect();
+        self
     }
 
     pub fn story(&self) -> String {
         self.told.join("\n")
     }
 
-    fn tell(&mut self, line: impl Into<String>) {
+    pub(super) fn tell(&mut self, line: impl Into<String>) {
         self.told.push(line.into());
     }
 
@@ -132,6 +152,10 @@ impl<'a> History<'a> {
     }
 
     async fn act(&mut self) -> Result<(), String> {
+        if !self.peers.is_empty() && self.rng.chance(20) {
+            self.stir_peers();
+            return Ok(());
+        }
         let which = self.rng.below(2) as usize;
         match self.rng.below(100) {
             0..12 => self.submit().await,
@@ -149,7 +173,7 @@ impl<'a> History<'a> {
                 (0..count).for_each(|_| self.model.world(World::mine));
             }
             80..86 => {
-                let depth = 1 + self.rng.below(LAG);
+                let depth = 1 + self.rng.below(self.lag);
                 let fate = [Fate::Later, Fate::Pooled, Fate::Dropped][self.rng.below(3) as usize];
                 self.tell(format!("reorg {depth} {fate:?}"));
                 self.model.reorg(depth, fate);
@@ -168,12 +192,19 @@ impl<'a> History<'a> {
                 self.tell(format!("broke: {broke}"));
                 self.model.world(|world| world.broke = broke);
             }
-            93..96 => {
+            93..94 => {
+                let hours = if self.rng.chance(50) { 1 } else { -1 };
+                self.tell(format!("the clock jumps: {hours} h"));
+                self.jump(hours).await;
+            }
+            94..96 => {
                 let [lost, answer_lost, hang, moves] =
                     if self.rng.chance(30) { [0; 4] } else { [8, 8, 2, 6].map(|most| self.rng.below(most + 1)) };
                 self.tell(format!("moods: lost {lost}, answer lost {answer_lost}, hang {hang}, moves {moves}"));
                 self.model.set_moods(Moods { lost, answer_lost, hang, moves });
             }
+            // What stays behind among several is one of them.
+            _ if !self.peers.is_empty() => self.stir_peers(),
             _ => {
                 let (behind, at_once) = (self.rng.chance(50), self.rng.chance(50));
                 self.tell(format!("behind: {behind}, at once: {at_once}"));
@@ -223,8 +254,16 @@ impl<'a> History<'a> {
             Control::SendBeforeStore => Arc::new(Eager(Arc::clone(&self.site.wallet), Arc::clone(&self.model), dies)),
             _ => Arc::<LocalWallet>::clone(self.key.as_ref().unwrap_or(&self.site.wallet)),
         };
-        let chain = Arc::<Model>::clone(&self.model);
-        Anchoring::connect(self.site.ledger.clone(), chain, signer, policy, Uuid::from_u128(self.holders)).await
+        let (ledger, holder) = (self.site.ledger.clone(), Uuid::from_u128(self.holders));
+        if self.peers.is_empty() {
+            return Anchoring::connect(ledger, Arc::<Model>::clone(&self.model), signer, policy, holder).await;
+        }
+        let chains = self.peers.iter().map(|peer| Arc::<Peer>::clone(peer) as Arc<dyn Chain>).collect();
+        let (timeout, first_pause) = (Duration::from_millis(40), Duration::from_millis(1));
+        let quorum = if self.control == Control::NoQuorum { 1 } else { 2 };
+        let rules = Rules { quorum, max_lag: 2 * self.lag, timeout, first_pause };
+        let endpoints = Arc::new(Endpoints::new(chains, rules, Arc::new(SystemEntropy)));
+        Anchoring::connect_several(ledger, endpoints, signer, policy, holder).await
     }
 
     pub async fn attempt(&mut self, which: usize, hurry: bool) -> Result<Step, StepError> {
@@ -258,7 +297,8 @@ impl<'a> History<'a> {
             .await;
         }
         match ended {
-            Some(Err(StepError::Halt(why))) => Err(format!("halted: {why}")),
+            // While the others fail one that lies is alone.
+            Some(Err(StepError::Halt(why))) if self.peers.is_empty() || self.quiet => Err(format!("halted: {why}")),
             // An endpoint that fails, two instances at once, or a death.
             _ => Ok(()),
         }
@@ -275,82 +315,18 @@ impl<'a> History<'a> {
         self.live(which, false, Some(crash)).await
     }
 
+    /// The database's clock is the only one the pipeline reads: that it jumps is the same as that everything stored jumps
+    /// the other way.
+    async fn jump(&self, hours: i32) {
+        for statement in [
+            "update leases set expires_at = expires_at - make_interval(hours => $1)",
+            "update attempts set signed_at = signed_at - make_interval(hours => $1), sent_at = sent_at - make_interval(hours => $1)",
+        ] {
+            sqlx::query(statement).bind(hours).execute(&self.site.database.pool).await.expect(statement);
+        }
+    }
+
     async fn run(&self, statement: &'static str) {
         sqlx::query(statement).execute(&self.site.database.pool).await.expect(statement);
-    }
-
-    /// Whatever moves: what counts as final stands on the chain, in a final block.
-    pub async fn check_finals(&mut self) -> Result<(), String> {
-        let finals: Vec<(i64, i64, Vec<u8>)> =
-            sqlx::query_as("select batch, block_number, block_hash from anchors where state = 'final'")
-                .fetch_all(&self.site.database.pool)
-                .await
-                .expect("anchors");
-        for (batch, number, hash) in finals {
-            let (block, end) = self.model.world(|world| (world.block(number.unsigned_abs()), world.finalized()));
-            if block.is_none_or(|block| block.hash != B256::from_slice(&hash)) || end.number < number.unsigned_abs() {
-                return Err(format!("batch {batch} counts as final in block {number}, which is not"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing bad happens any more; everything comes to its end.
-    pub async fn settle(&mut self) -> Result<(), String> {
-        self.tell("quiet from here on");
-        self.model.set_moods(Moods::default());
-        self.model.catch_up();
-        self.model.world(|world| {
-            world.base_fee = 1_000_000_000;
-            world.broke = false;
-        });
-        self.seal().await?;
-        for round in 0..120 {
-            self.step(round % 2, false).await?;
-            self.check_finals().await?;
-            let left: i64 = sqlx::query_scalar("select count(*) from anchors where state <> 'final'")
-                .fetch_one(&self.site.database.pool)
-                .await
-                .expect("a count");
-            if left == 0 {
-                return Ok(());
-            }
-            (0..2).for_each(|_| self.model.world(World::mine));
-        }
-        Err("it does not settle".into())
-    }
-
-    async fn judge(&mut self) -> Result<(), String> {
-        let chain: Arc<dyn Chain> = Arc::<Model>::clone(&self.model);
-        let witness = Witness { chain, depth: None, evidence: false };
-        let report = audit::run(&self.site.ledger, &[witness], |_| ()).await.expect("a report");
-        // The pool was empty when nothing was ever stepped.
-        let pinned = report.findings.iter().all(|finding| finding.table == "targets") && self.acknowledged.is_empty();
-        if !report.is_clean() && !pinned {
-            return Err(format!("the audit found {:?}", report.findings));
-        }
-        let stored: Vec<(Vec<u8>, i64)> =
-            sqlx::query_as("select digest, batch from proofs").fetch_all(&self.site.database.pool).await.expect("proofs");
-        if stored.len() != self.acknowledged.len() {
-            return Err(format!("{} digests were acknowledged, {} are stored", self.acknowledged.len(), stored.len()));
-        }
-        for (digest, batch) in stored {
-            let digest = Digest::from(<[u8; 32]>::try_from(digest).expect("32 bytes"));
-            if self.acknowledged.get(&digest) != Some(&batch.unsigned_abs()) {
-                return Err(format!("{digest} is in batch {batch}, acknowledged for {:?}", self.acknowledged.get(&digest)));
-            }
-        }
-        let sealed: i64 = sqlx::query_scalar("select count(*) from batches where state = 'sealed'")
-            .fetch_one(&self.site.database.pool)
-            .await
-            .expect("a count");
-        let (transactions, reverted) = self.model.world(|world| world.transactions());
-        let last = self.model.world(|world| world.last_number());
-        if (transactions as i64, reverted, last as i64) != (sealed, 0, sealed) {
-            return Err(format!(
-                "{sealed} batches, {transactions} transactions ({reverted} reverted), the registry's newest is {last}"
-            ));
-        }
-        Ok(())
     }
 }

@@ -21,13 +21,28 @@ pub struct Database {
 
 /// A fresh database with all migrations applied.
 pub async fn database() -> Database {
+    create(&format!("TEMPLATE {TEMPLATE}"), None).await
+}
+
+async fn create(how: &str, first: Option<String>) -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let admin = admin_url();
-    execute(&admin, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    if let Some(first) = first {
+        execute(&admin, first).await;
+    }
+    execute(&admin, format!("CREATE DATABASE {name} {how}")).await;
     let url = format!("{}/{name}", admin.rsplit_once('/').expect("a URL with a path").0);
     let pool = PgPoolOptions::new().max_connections(8).connect(&url).await.expect("a connection");
     Database { url, pool, name }
+}
+
+impl Database {
+    /// A copy as it is now, as a restored backup would be. Whoever is connected to this one has to connect anew.
+    pub async fn copy(&self) -> Self {
+        let cut = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        create(&format!("TEMPLATE {}", self.name), Some(cut)).await
+    }
 }
 
 impl Drop for Database {

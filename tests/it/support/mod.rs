@@ -7,7 +7,13 @@
 
 mod anvil;
 mod database;
+pub mod instance;
+pub mod load;
+pub mod metrics;
+pub mod postgres_proxy;
 pub mod process;
+pub mod rpc;
+pub mod service;
 
 pub use anvil::{Anvil, anvil, anvil_with};
 pub use database::{Database, database};

@@ -1,5 +1,6 @@
 //! The numbered steps of SPEC.md §4 and what they answer.
 
+pub mod decisions;
 #[cfg(feature = "rpc")]
 pub mod rpc;
 pub mod verdict;

@@ -1,11 +1,12 @@
-//! The steps of SPEC.md §4 that ask the auditor's own node (20 to 24). What a node fails to say is never *invalid*.
+//! The steps of SPEC.md §4 that ask the auditor's own node (20 to 24, and 28 with them). What a node fails to say is never *invalid*.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::decisions;
 use super::verdict::{Code, Failure};
-use super::verify::{self, Report, Trust};
+use super::verify::{self, AnchorReport, Report, Trust};
 use crate::Digest;
 use crate::evm::evidence::{describe, expected_record};
 use crate::evm::registry::{self, Record, Statement};
@@ -144,19 +145,23 @@ fn quantity(method: &str, value: &Value) -> Result<u64, Failure> {
 /// All steps but the first, with a node. `trust.block_hashes`, when not empty, must hold the block as well.
 #[must_use]
 pub fn verify(document: &Digest, receipt: &Receipt, trust: &Trust, node: &Node, finality: Finality) -> Report {
-    let mut reports = match verify::assess(document, receipt, trust) {
+    let reports = match verify::assess(document, receipt, trust) {
         Ok(reports) => reports,
         Err(failure) => return failure.into(),
     };
     let mut chain = None;
-    for (anchor, report) in receipt.anchors.iter().zip(&mut reports) {
-        if !matches!(report.code, Code::Ok | Code::NoEvidence | Code::NoTrustedBlock) {
-            continue;
+    let mut ask = |receipt: &Receipt, mut reports: Vec<AnchorReport>| {
+        for (anchor, report) in receipt.anchors.iter().zip(&mut reports) {
+            if !matches!(report.code, Code::Ok | Code::NoEvidence | Code::NoTrustedBlock) {
+                continue;
+            }
+            let chain = chain.get_or_insert_with(|| node.chain_id());
+            report.set(check_anchor(receipt, anchor, trust, node, finality, chain.as_ref()));
         }
-        let chain = chain.get_or_insert_with(|| node.chain_id());
-        report.set(check_anchor(receipt, anchor, trust, node, finality, chain.as_ref()));
-    }
-    verify::conclude(reports)
+        verify::conclude(reports)
+    };
+    let report = ask(receipt, reports);
+    decisions::conclude(report, receipt, |nested| ask(nested, verify::trusted(nested, trust)))
 }
 
 fn check_anchor(

@@ -155,6 +155,18 @@ codes! {
     TransactionFailed = "transaction_failed", 24, Invalid;
     /// The transaction on chain is in another block, to another contract, or another call.
     TransactionDiffers = "transaction_differs", 24, Invalid;
+    /// The statement of a decision is not a `sceau-decision/1` in canonical bytes.
+    DecisionMalformed = "decision_malformed", 25, Invalid;
+    /// A decision is no approval of this document, or its receipt is not that of its statement.
+    DecisionMismatch = "decision_mismatch", 26, Invalid;
+    /// The receipt of a decision is inconsistent.
+    DecisionReceiptInvalid = "decision_receipt_invalid", 27, Invalid;
+    /// A decision is anchored nowhere where it counts.
+    DecisionNotProven = "decision_not_proven", 28, Invalid;
+    /// A decision is not anchored yet, or not final.
+    DecisionNotFinal = "decision_not_final", 28, NotYet;
+    /// For a decision, the verifier lacks something from outside that it had for the document.
+    DecisionNotChecked = "decision_not_checked", 28, CannotTell;
 }
 
 impl fmt::Display for Code {

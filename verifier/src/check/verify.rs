@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::decisions::{self, DecisionReport};
 use super::verdict::{Code, Failure, Verdict};
 use crate::evm::{Address, ChainRef, Hash32, evidence};
 use crate::receipt::{self, Anchor, Receipt};
@@ -76,11 +77,13 @@ pub struct Report {
     pub anchors: Vec<AnchorReport>,
     /// Which of them decided the verdict.
     pub decisive: Option<usize>,
+    /// Every decision, in the receipt's order; empty when a step before them did not pass.
+    pub decisions: Vec<DecisionReport>,
 }
 
 impl Report {
     fn new(code: Code, detail: String, anchors: Vec<AnchorReport>, decisive: Option<usize>) -> Self {
-        Self { verdict: code.verdict(), code, detail, anchors, decisive }
+        Self { verdict: code.verdict(), code, detail, anchors, decisive, decisions: Vec::new() }
     }
 }
 
@@ -90,13 +93,20 @@ impl From<Failure> for Report {
     }
 }
 
-/// Every check that needs neither the document nor anything from outside: steps 1 (ranges), 3 to 6, and 8 to 17 for
-/// every anchor that has evidence. Returns the batch header.
+/// Every check that needs neither the document nor anything from outside: steps 1 (ranges), 3 to 6, 8 to 17 for every
+/// anchor that has evidence, and 25 to 27 for every decision. Returns the batch header.
 ///
 /// # Errors
 /// The first step that does not pass.
 pub fn check_structure(receipt: &Receipt) -> Result<BatchHeader, Failure> {
     receipt.check_ranges()?;
+    let header = check_own_structure(receipt)?;
+    decisions::check(receipt)?;
+    Ok(header)
+}
+
+/// Steps 3 to 6 and 8 to 17.
+pub(super) fn check_own_structure(receipt: &Receipt) -> Result<BatchHeader, Failure> {
     let header = check_inclusion(receipt)?;
     for anchor in &receipt.anchors {
         check_anchor(receipt, anchor)?;
@@ -152,7 +162,7 @@ fn check_trust(anchor: &Anchor, trust: &Trust) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Steps 2 to 19: every anchor with where its check ended.
+/// Steps 2 to 19 and 25 to 27: every anchor with where its check ended.
 ///
 /// # Errors
 /// A step that condemns the whole receipt, whatever its other anchors say.
@@ -163,7 +173,12 @@ pub(crate) fn assess(document: &Digest, receipt: &Receipt, trust: &Trust) -> Res
         return Err(Failure::new(Code::DocumentMismatch, &detail));
     }
     check_structure(receipt)?;
-    Ok(receipt.anchors.iter().map(|anchor| AnchorReport::new(anchor, check_trust(anchor, trust))).collect())
+    Ok(trusted(receipt, trust))
+}
+
+/// Steps 18 and 19 for every anchor.
+pub(super) fn trusted(receipt: &Receipt, trust: &Trust) -> Vec<AnchorReport> {
+    receipt.anchors.iter().map(|anchor| AnchorReport::new(anchor, check_trust(anchor, trust))).collect()
 }
 
 /// Codes that leave an anchor aside without condemning the receipt, the most telling first (SPEC.md §5.1).
@@ -198,16 +213,16 @@ pub(crate) fn conclude(anchors: Vec<AnchorReport>) -> Report {
     }
 }
 
-/// Steps 2 to 19 on a receipt that has been read.
+/// Every step but the first and those that ask a node, on a receipt that has been read.
 #[must_use]
 pub fn verify(document: &Digest, receipt: &Receipt, trust: &Trust) -> Report {
     match assess(document, receipt, trust) {
-        Ok(anchors) => conclude(anchors),
+        Ok(anchors) => decisions::conclude(conclude(anchors), receipt, |nested| conclude(trusted(nested, trust))),
         Err(failure) => failure.into(),
     }
 }
 
-/// Steps 1 to 19 on the bytes of a receipt file.
+/// Every step but those that ask a node, on the bytes of a receipt file.
 #[must_use]
 pub fn verify_bytes(document: &Digest, receipt: &[u8], trust: &Trust) -> Report {
     match receipt::parse(receipt) {
@@ -260,7 +275,8 @@ mod tests {
 
     #[test]
     fn every_code_can_decide() {
-        for code in Code::ALL {
+        // Those of decisions are given to no anchor.
+        for code in Code::ALL.iter().filter(|code| code.step() < 25) {
             assert_eq!(concluded(&[*code]).map(|(code, _)| code), Some(*code));
         }
     }

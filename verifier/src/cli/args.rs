@@ -9,7 +9,7 @@ Checks a Sceau receipt: did this document exist before that block?
 Usage: sceau-verify FILE RECEIPT [options]
        sceau-verify --digest HEX RECEIPT [options]
 
-FILE is the document, RECEIPT its receipt; - reads standard input.
+FILE is the document, RECEIPT its receipt, or the certificate (PDF) that holds it; - reads standard input.
 
 What you trust (nothing in a receipt can replace it):
   --block-hash 0x…    a block you know to be on the chain; may be repeated

@@ -10,7 +10,7 @@ use args::{Args, Request, Source};
 
 use crate::verdict::Verdict;
 use crate::verify::{self, Report, Trust};
-use crate::{Digest, receipt};
+use crate::{Digest, certificate, receipt};
 
 const USAGE_STATUS: u8 = 2;
 
@@ -27,8 +27,9 @@ pub fn run(arguments: impl Iterator<Item = String>, out: &mut dyn Write, err: &m
         }
     };
     match answer(&args) {
-        Ok((document, receipt, report)) => {
-            let text = print::report(&args, &document, receipt.as_ref(), &report);
+        Ok(answer) => {
+            let report = &answer.report;
+            let text = print::report(&args, &answer);
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             report.verdict.exit_status()
         }
@@ -44,23 +45,37 @@ fn say(out: &mut dyn Write, text: &str) -> u8 {
     Verdict::Verified.exit_status()
 }
 
-fn answer(args: &Args) -> Result<(Digest, Option<receipt::Receipt>, Report), String> {
+/// What was read and what became of it.
+struct Answer {
+    document: Digest,
+    receipt: Option<receipt::Receipt>,
+    /// The receipt was inside a certificate.
+    in_pdf: bool,
+    report: Report,
+}
+
+fn answer(args: &Args) -> Result<Answer, String> {
     let bytes = with_input(&args.receipt, &|reader| {
         let mut bytes = Vec::new();
         // One byte over the limit is enough to refuse the rest unread.
-        reader.take(receipt::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+        reader.take(receipt::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if certificate::is_pdf(&bytes) {
+            let more = (certificate::MAX_PDF_BYTES + 1).saturating_sub(bytes.len());
+            reader.take(more as u64).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
     })?;
+    let in_pdf = certificate::is_pdf(&bytes);
+    let receipt =
+        if in_pdf { certificate::receipt(&bytes).map_err(|error| format!("{}: {error}", args.receipt))? } else { &bytes };
     let document = match &args.document {
         Source::Digest(digest) => *digest,
         Source::File(name) => with_input(name, &|reader| Digest::of_reader(reader))?,
     };
-    match receipt::parse(&bytes) {
-        Ok(receipt) => {
-            let report = check(args, &document, &receipt);
-            Ok((document, Some(receipt), report))
-        }
-        Err(failure) => Ok((document, None, failure.into())),
-    }
+    Ok(match receipt::parse(receipt) {
+        Ok(receipt) => Answer { document, report: check(args, &document, &receipt), receipt: Some(receipt), in_pdf },
+        Err(failure) => Answer { document, report: failure.into(), receipt: None, in_pdf },
+    })
 }
 
 #[cfg(feature = "rpc")]

@@ -5,14 +5,14 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::args::Args;
-use super::pinned;
-use crate::receipt::Receipt;
+use super::{Answer, pinned};
+use crate::decisions::is_decision;
+use crate::utc;
 use crate::verdict::{Code, Verdict};
 use crate::verify::{AnchorReport, Report};
-use crate::{Digest, utc};
 
-pub fn report(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
-    if args.json { json_text(args, document, receipt, report) } else { human_text(args, document, receipt, report) }
+pub fn report(args: &Args, answer: &Answer) -> String {
+    if args.json { json_text(args, answer) } else { human_text(args, answer) }
 }
 
 fn decisive(report: &Report) -> Option<&AnchorReport> {
@@ -36,7 +36,8 @@ fn block_source(args: &Args) -> &'static str {
     }
 }
 
-fn json_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
+fn json_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer) -> String {
+    let receipt = receipt.as_ref();
     let anchor = decisive(report);
     let (registry, chain) = pinned(&args.trust);
     let registry_value = args.trust.registry.or(anchor.map(|anchor| anchor.registry));
@@ -47,6 +48,7 @@ fn json_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: 
         "step": match report.code.step() { 0 => Value::Null, step => step.into() },
         "detail": report.detail,
         "document": document,
+        "container": if *in_pdf { "pdf" } else { "json" },
         "batch": receipt.map(|receipt| receipt.batch.number),
         "index": receipt.map(|receipt| receipt.entry.index),
         "size": receipt.map(|receipt| receipt.tree.size),
@@ -54,6 +56,8 @@ fn json_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: 
             "number": anchor.block_number, "hash": anchor.block_hash, "time": anchor.block_time,
         })),
         "anchors": report.anchors,
+        "decisions": report.decisions,
+        "sealed_as_decision": receipt.map(is_decision),
         "trust": {
             "registry": {"value": registry_value, "source": registry_value.map(|_| source(registry))},
             "chain": {"value": chain_value, "source": chain_value.map(|_| source(chain))},
@@ -68,6 +72,15 @@ fn headline(report: &Report) -> String {
     match (report.verdict, block) {
         (Verdict::Verified, Some((number, time))) => {
             format!("VERIFIED. This document existed, unchanged, before block {number} of {time}.")
+        }
+        _ if report.code == Code::DecisionNotProven => {
+            "INVALID. The document existed before that block, but a decision in this receipt is not proven.".into()
+        }
+        _ if report.code == Code::DecisionNotFinal => {
+            "NOT YET. The document is proven, but a decision is not final yet. Ask for a newer receipt later.".into()
+        }
+        _ if report.code == Code::DecisionNotChecked => {
+            "CANNOT TELL. The document is proven; the block of a decision is for you to confirm.".into()
         }
         (Verdict::NotYet, _) if report.code == Code::NoAnchor => {
             "NOT YET. The receipt is sound, but its batch is not anchored yet. Ask for a newer receipt later.".into()
@@ -86,7 +99,7 @@ fn headline(report: &Report) -> String {
     }
 }
 
-fn human_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report: &Report) -> String {
+fn human_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer) -> String {
     let mut text = headline(report);
     let mut line = |label: &str, value: &str| {
         // Writing to a String cannot fail.
@@ -114,6 +127,28 @@ fn human_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report:
             line("note", "the registry was not pinned: who issued this receipt is not proven, only that the document existed");
         }
     }
+    if *in_pdf {
+        line("note", "this is about the receipt attached to the PDF; what the PDF's pages say was not looked at");
+    }
+    for decision in &report.decisions {
+        let outcome = match decision.code {
+            Some(Code::Ok) => decision.anchor.as_ref().map_or_else(String::new, |anchor| {
+                format!(", sealed before block {} of {}", anchor.block_number, time(anchor.block_time))
+            }),
+            Some(code) => format!(", not proven ({code})"),
+            None => ", not looked at".into(),
+        };
+        line(decision.decision.as_str(), &format!("by {}, {}{outcome}", tame(&decision.validator), decision.decided_at));
+        if !decision.comment.is_empty() {
+            line("", &format!("\"{}\"", tame(&decision.comment)));
+        }
+    }
+    if report.verdict == Verdict::Verified && !report.decisions.is_empty() {
+        line("note", "who decided, and when, is what the operator recorded and sealed; validators do not sign");
+    }
+    if receipt.as_ref().is_some_and(is_decision) {
+        line("note", "the operator sealed this document as the statement of a validator's decision");
+    }
     for (at, anchor) in report.anchors.iter().enumerate() {
         if Some(at) != report.decisive {
             let outcome = match anchor.code {
@@ -125,6 +160,14 @@ fn human_text(args: &Args, document: &Digest, receipt: Option<&Receipt>, report:
     }
     text.push('\n');
     text
+}
+
+/// Text from a receipt, without characters that steer a terminal or reverse what stands around them.
+fn tame(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn who(by_auditor: bool, flag: &str) -> String {

@@ -126,6 +126,32 @@ fn without_a_block_the_hash_to_compare_is_printed() {
 }
 
 #[test]
+fn who_approved_is_said_and_cannot_steer_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipt.json");
+    let say = |name: &str| {
+        let case = ALL.iter().find(|case| case.name == name).unwrap();
+        std::fs::write(&path, &case.receipt).unwrap();
+        let mut command = command();
+        command.args(["--digest", &case.document.to_string()]).arg(&path);
+        for hash in &case.trust.block_hashes {
+            command.args(["--block-hash", &hash.to_string()]);
+        }
+        stdout(&command.output().unwrap())
+    };
+    let text = say("valid-decision");
+    let line = "approved  by Maître Dupont, 2026-09-21T14:10:00Z, sealed before block 13 of 2026-09-21T14:13:32Z";
+    assert!(text.starts_with("VERIFIED.") && text.contains(line) && text.contains("validators do not sign"), "{text}");
+    let text = say("valid-decision-of-many-characters");
+    assert!(text.starts_with("VERIFIED.") && text.contains("by \u{fffd}🖋\u{fffd}\u{fffd},"), "{text}");
+    assert!(!text.contains(['\u{202e}', '\u{2028}', '\u{1}', '\t']), "{text:?}");
+    let text = say("unknown-decision-in-a-block-not-trusted");
+    assert!(text.starts_with("CANNOT TELL. The document is proven;") && text.contains("block_not_trusted"), "{text}");
+    assert!(say("notyet-decision-without-evidence").starts_with("NOT YET. The document is proven"));
+    assert!(say("invalid-decision-in-another-registry").starts_with("INVALID. The document existed"));
+}
+
+#[test]
 fn usage_is_status_2() {
     let files = files();
     let receipt = files.path().join("receipt.json").into_os_string().into_string().unwrap();

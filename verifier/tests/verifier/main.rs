@@ -1,5 +1,6 @@
 //! One binary for all integration tests: linking is most of the cost.
 
+mod certificate;
 mod command;
 mod evidence;
 mod node;

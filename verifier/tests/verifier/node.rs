@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use sceau_verifier::registry::anchor_call;
+use sceau_verifier::registry::{anchor_call, anchors_call};
 use sceau_verifier::{Anchor, Bytes, Receipt};
 use serde_json::{Value, json};
 
 use crate::command::{command, json as answer, status, stdout};
 use crate::support::cases::plain;
+use crate::support::decisions::approved;
 
-/// Answers by method; `eth_getBlockByNumber` by method and first parameter. A text is sent as it is, not as JSON.
+/// Answers by method and first parameter (of `eth_call`: its data), else by method. A text is sent as it is, not as JSON.
 type Answers = HashMap<String, Value>;
 
 /// Serves on a free port of the loopback interface until the test process ends.
@@ -45,11 +46,9 @@ fn respond(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
     reader.read_exact(&mut body)?;
     let request: Value = serde_json::from_slice(&body).unwrap();
     let method = request["method"].as_str().unwrap();
-    let key = match method {
-        "eth_getBlockByNumber" => format!("{method} {}", request["params"][0].as_str().unwrap()),
-        _ => method.to_owned(),
-    };
-    let text = match answers.get(&key) {
+    let first = &request["params"][0];
+    let key = format!("{method} {}", first.as_str().or(first["data"].as_str()).unwrap_or_default());
+    let text = match answers.get(&key).or_else(|| answers.get(method)) {
         Some(Value::String(raw)) if raw.starts_with("RAW") => raw[3..].to_owned(),
         Some(Value::Object(error)) if error.contains_key("code") => {
             json!({"jsonrpc": "2.0", "id": 1, "error": error}).to_string()
@@ -163,6 +162,52 @@ fn every_other_answer_has_its_code() {
         let mut answers = honest(&receipt);
         answers.insert(method.into(), value.clone());
         assert_eq!(ask(&receipt, answers, &[]), (code.into(), status), "{method} {value}");
+    }
+}
+
+/// What an honest node says about a receipt's decision, beside what it says about the document.
+fn honest_about_both(receipt: &Receipt) -> Answers {
+    let nested = &receipt.decisions[0].receipt;
+    let (tx_hash, root) = (nested.anchors[0].tx_hash, nested.tree.root);
+    let mut answers = honest(receipt);
+    for (key, value) in honest(nested) {
+        let key = match key.as_str() {
+            "eth_call" => format!("{key} {}", Bytes(anchors_call(&root).to_vec())),
+            "eth_getTransactionReceipt" | "eth_getTransactionByHash" => format!("{key} {tx_hash}"),
+            "eth_getBlockByNumber 0xc" => format!("eth_getBlockByNumber {:#x}", nested.anchors[0].block_number),
+            _ => continue,
+        };
+        answers.insert(key, value);
+    }
+    answers
+}
+
+#[test]
+fn a_node_is_asked_about_decisions_too() {
+    let receipt = approved();
+    let mut bare = receipt.clone();
+    for anchor in bare.anchors.iter_mut().chain(&mut bare.decisions[0].receipt.anchors) {
+        anchor.evidence = None;
+    }
+    for receipt in [&receipt, &bare] {
+        assert_eq!(ask(receipt, honest_about_both(receipt), &[]), ("ok".into(), 0));
+    }
+    let call = format!("eth_call {}", Bytes(anchors_call(&receipt.decisions[0].receipt.tree.root).to_vec()));
+    let sent = format!("eth_getTransactionReceipt {}", receipt.decisions[0].receipt.anchors[0].tx_hash);
+    for (key, value, code, status) in [
+        (call.as_str(), json!("0x"), "decision_not_proven", 1),
+        ("eth_getBlockByNumber 0xd", Value::Null, "decision_not_checked", 4),
+        (&sent, Value::Null, "decision_not_checked", 4),
+        (
+            "eth_getBlockByNumber finalized",
+            json!({"number": "0xc", "hash": format!("0x{}", "22".repeat(32)), "timestamp": "0x1"}),
+            "decision_not_final",
+            3,
+        ),
+    ] {
+        let mut answers = honest_about_both(&bare);
+        answers.insert(key.into(), value);
+        assert_eq!(ask(&bare, answers, &[]), (code.into(), status), "{key}");
     }
 }
 

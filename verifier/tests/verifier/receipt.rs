@@ -1,12 +1,14 @@
 //! The strict reader and the binding of every byte.
 
 use proptest::prelude::*;
+use sceau_verifier::decisions::is_decision;
 use sceau_verifier::receipt::{self, MAX_BYTES};
-use sceau_verifier::verify::{check_structure, verify_bytes};
-use sceau_verifier::{BatchHeader, Code, Digest, Evidence, Receipt, Verdict};
+use sceau_verifier::verify::{check_structure, verify, verify_bytes};
+use sceau_verifier::{BatchHeader, Code, Digest, Evidence, Receipt, Trust, Verdict};
 
 use crate::support::cases::{ALL, anchored, plain, trust_in};
 use crate::support::chain::Block;
+use crate::support::decisions::{approved, trust_of};
 
 /// A whole receipt with every kind of trie node in it, but few of them: each of its bytes is tried.
 fn small() -> Receipt {
@@ -39,6 +41,45 @@ fn every_changed_byte_is_invalid() {
             });
         }
     });
+}
+
+/// The same for the part that decisions add: statement, nested receipt, nested evidence.
+#[test]
+fn every_changed_byte_of_a_decision_is_invalid() {
+    let receipt = approved();
+    let (good, trust) = (receipt.to_bytes(), trust_of(&receipt));
+    let digest = receipt.document.digest;
+    assert_eq!(verify_bytes(&digest, &good, &trust).code, Code::Ok);
+    let start = Receipt { decisions: Vec::new(), ..receipt }.to_bytes().len() - 1;
+    let mut bytes = good.clone();
+    for at in start..good.len() {
+        let byte = good[at];
+        for other in neighbours(byte).into_iter().take(1).filter(|other| *other != byte) {
+            bytes[at] = other;
+            let report = verify_bytes(&digest, &bytes, &trust);
+            assert_eq!(report.verdict, Verdict::Invalid, "byte {at}: {byte:#x} to {other:#x}");
+        }
+        bytes[at] = byte;
+        let removed = [&good[..at], &good[at + 1..]].concat();
+        assert_eq!(verify_bytes(&digest, &removed, &trust).verdict, Verdict::Invalid, "byte {at} removed");
+    }
+}
+
+#[test]
+fn decisions_are_reported_with_who_and_what() {
+    let receipt = approved();
+    let report = verify(&receipt.document.digest, &receipt, &trust_of(&receipt));
+    let [decision] = &report.decisions[..] else { panic!("{report:?}") };
+    assert_eq!((decision.validator.as_str(), decision.account.as_str()), ("Maître Dupont", "acme"));
+    assert_eq!((decision.code, decision.batch), (Some(Code::Ok), 8));
+    assert_eq!(decision.decided_at, "2026-09-21T14:10:00Z");
+    assert_eq!(decision.anchor.as_ref().map(|anchor| anchor.block_number), Some(13));
+    assert_eq!(report.decisive.map(|at| report.anchors[at].block_number), Some(12), "the document's own block");
+    assert!(is_decision(&receipt.decisions[0].receipt) && !is_decision(&receipt));
+
+    // What is not looked at is not said to be in order.
+    let report = verify(&receipt.document.digest, &receipt, &Trust::default());
+    assert_eq!((report.code, report.decisions[0].code), (Code::NoTrustedBlock, None));
 }
 
 /// Another of the same kind (digit, hex letter, letter), the other case, something that ends a string, not ASCII.

@@ -163,6 +163,7 @@ pub static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
         super::forgeries::texts(),
         super::forgeries::batches(),
         super::forgeries::evidence(),
+        super::decisions::all(),
     ];
     groups.into_iter().flatten().collect()
 });

@@ -3,4 +3,5 @@
 pub mod batch;
 pub mod cases;
 pub mod chain;
+pub mod decisions;
 pub mod forgeries;

@@ -1,0 +1,84 @@
+//! `auth`: a number of digits that opens a document's certificate and receipt for a time, without a login.
+
+use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use sceau_verifier::Digest;
+use time::{Duration, OffsetDateTime};
+
+use super::Dialect;
+use super::jwt::millis;
+use crate::api::error::{Code, Result};
+use crate::api::secret::Domain;
+use crate::api::{certificate, receipt};
+use crate::ledger::accounts::AccountId;
+use crate::ledger::proofs::Proof;
+
+/// Within this time a document has one number, so that verifying again and again stores one row.
+const WINDOW: Duration = Duration::HOUR;
+/// Digits of the time, milliseconds since 1970.
+const TIME: usize = 13;
+/// Digits of the secret: 128 bits in decimal.
+const SECRET: usize = 39;
+
+/// The number of the account's document at `now`: the beginning of the hour in milliseconds, and 39 digits that only
+/// this service can compute. It opens what it opens for at least `auth_life`.
+pub(super) async fn open(dialect: &Dialect, account: AccountId, digest: &Digest) -> Result<String> {
+    let now = dialect.api.ports.clock.now();
+    let (auth, start) = number(dialect, account, digest, now);
+    let life = Duration::try_from(dialect.told.auth_life).unwrap_or(Duration::MAX);
+    let until = start.saturating_add(WINDOW).saturating_add(life).min(crate::api::LAST);
+    let hash = dialect.api.pepper.keyed(Domain::AuthHash, auth.as_bytes());
+    dialect.api.ledger.remember_link(&hash, account, digest, until, now).await?;
+    Ok(auth)
+}
+
+fn number(dialect: &Dialect, account: AccountId, digest: &Digest, now: OffsetDateTime) -> (String, OffsetDateTime) {
+    let start = now - Duration::milliseconds(millis(now).rem_euclid(WINDOW.whole_milliseconds() as i64));
+    let start = start - Duration::nanoseconds(i64::from(start.nanosecond() % 1_000_000));
+    let of = [&account.0.to_be_bytes()[..], digest.as_ref(), &millis(start).to_be_bytes()].concat();
+    let mac = dialect.api.pepper.keyed(Domain::Auth, &of);
+    let secret = u128::from_be_bytes(mac[..16].try_into().expect("16 of 32 bytes"));
+    (format!("{:0TIME$}{secret:0SECRET$}", millis(start)), start)
+}
+
+/// The proof behind a number.
+///
+/// # Errors
+/// [`Code::LinkUnknown`] for one that never existed or has expired: which of them is not said.
+async fn opened(dialect: &Dialect, auth: &str) -> Result<(AccountId, Proof)> {
+    let digits = auth.len() == TIME + SECRET && auth.bytes().all(|byte| byte.is_ascii_digit());
+    let hash = dialect.api.pepper.keyed(Domain::AuthHash, auth.as_bytes());
+    let linked = dialect.api.ledger.linked(&hash, dialect.api.ports.clock.now()).await?.filter(|_| digits);
+    let (account, digest) = linked.ok_or(Code::LinkUnknown)?;
+    let proof = dialect.api.ledger.proof(account, &digest).await?.ok_or(Code::LinkUnknown)?;
+    Ok((account, proof))
+}
+
+/// `GET /certificat/{auth}`: the certificate as a PDF, of what is so now, in the language the reader asks for.
+///
+/// # Errors
+/// [`Code::LinkUnknown`].
+pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let (account, proof) = opened(&dialect, &auth).await?;
+    let language = certificate::language(None, &headers);
+    let rendered = certificate::render(&dialect.api, account, &proof, language).await?;
+    Ok(certificate::answer(rendered, &headers))
+}
+
+/// `GET /recu/{auth}`: the receipt in its canonical bytes, as soon as the root is in a block.
+///
+/// # Errors
+/// [`Code::LinkUnknown`], [`Code::ReceiptNotReady`].
+pub(super) async fn receipt(dialect: Dialect, Path(auth): Path<String>) -> Result<Response> {
+    let (_, proof) = opened(&dialect, &auth).await?;
+    let assembled = receipt::assemble(&dialect.api.ledger, &proof).await?;
+    let Some(assembled) = assembled.filter(|assembled| !assembled.receipt.anchors.is_empty()) else {
+        return Err(Code::ReceiptNotReady
+            .with(format!("the proof is {}", proof.status.as_str()))
+            .member("proof_status", proof.status.as_str())
+            .retry_after(15));
+    };
+    Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], assembled.bytes).into_response())
+}

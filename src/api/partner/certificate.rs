@@ -1,0 +1,38 @@
+//! `GET /v1/proofs/{digest}/certificate`.
+
+use axum::extract::{Path, Query};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::api::State;
+use crate::api::caller::Caller;
+use crate::api::certificate;
+use crate::api::error::{Code, Result};
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    lang: Option<String>,
+}
+
+/// The certificate of a proof of the caller's, as a PDF: of what is so now, however far the proof is.
+///
+/// # Errors
+/// [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
+pub async fn certificate(
+    api: State,
+    caller: Caller,
+    Path(digest): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let digest = super::digest_of_path(&digest)?;
+    let refused = || Code::QueryInvalid.with("only lang=fr or lang=en");
+    let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| refused())?.0.lang;
+    let wish = wish.map(|lang| lang.parse()).transpose().map_err(|_| refused())?;
+    let proof = super::proof::find(&api, &caller, &digest).await?;
+    let language = certificate::language(wish, &headers);
+    let rendered = certificate::render(&api, caller.account, &proof, language).await?;
+    Ok(certificate::answer(rendered, &headers))
+}

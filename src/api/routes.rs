@@ -1,0 +1,79 @@
+//! The list of all routes, and what each asks of its caller. The router is made of it, the scope is checked by it
+//! ([`super::caller::Caller`]), and the tests and pages that speak of every route read it.
+
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router, middleware};
+
+use super::token::Scope;
+use super::{State, check, health, partner, token};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Public,
+    /// Key and secret, as RFC 6749 §2.3.1 has them.
+    Client,
+    /// An access token with this scope, or key and secret of an account that may use them here.
+    Scope(Scope),
+}
+
+/// One method of one path.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method. What answers GET answers HEAD too.
+    pub method: &'static str,
+    /// The path, its parameters in braces.
+    pub path: &'static str,
+    /// What it asks of its caller.
+    pub access: Access,
+    handler: fn() -> MethodRouter<State>,
+    /// Whether it is answered while the database is away.
+    alone: bool,
+}
+
+impl Route {
+    /// A GET route; `handler` is `|| get(…)`.
+    #[must_use]
+    pub const fn get(path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method: "GET", path, access, handler, alone: false }
+    }
+
+    /// A POST route; `handler` is `|| post(…)`.
+    #[must_use]
+    pub const fn post(path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method: "POST", path, access, handler, alone: false }
+    }
+
+    /// It needs no database, or says itself that there is none.
+    const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+}
+
+const OWN: &[Route] = &[
+    Route::get("/healthz", Access::Public, || get(health::lives)).alone(),
+    Route::get("/readyz", Access::Public, || get(health::ready)).alone(),
+    Route::get("/problems", Access::Public, || get(super::problems)).alone(),
+    Route::get("/problems/{code}", Access::Public, || get(super::problem)).alone(),
+    Route::post("/oauth2/token", Access::Client, || post(token::token)),
+    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)),
+    Route::get("/.well-known/jwks.json", Access::Public, || get(token::jwks)).alone(),
+    Route::get("/.well-known/oauth-authorization-server", Access::Public, || get(token::metadata)).alone(),
+    Route::get("/check", Access::Public, || get(check::any)).alone(),
+    Route::get("/check/{number}", Access::Public, || get(check::batch)),
+];
+
+/// Every route there is.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    OWN.iter().chain(partner::ROUTES)
+}
+
+/// All of them in one router.
+pub(super) fn router(state: &State) -> Router<State> {
+    let answering = middleware::from_fn_with_state(state.clone(), super::unless_away);
+    all().fold(Router::new(), |router, route| {
+        let handler = (route.handler)().route_layer(Extension(route.access));
+        router.route(route.path, if route.alone { handler } else { handler.layer(answering.clone()) })
+    })
+}

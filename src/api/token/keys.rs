@@ -1,0 +1,230 @@
+//! The Ed25519 keys of access tokens, and which of them signs.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+/// A key of a folder signs so many seconds after its file was written: by then every instance has read it, and whoever
+/// keeps the public keys for the five minutes that they are allowed has asked again.
+pub const LEAD: i64 = 330;
+
+/// All keys are good for checking; one of them signs.
+pub struct Keys(Vec<Key>);
+
+/// One of them.
+pub struct Key {
+    /// Its RFC 7638 thumbprint.
+    pub id: String,
+    /// Signs.
+    pub signing: EncodingKey,
+    /// Checks.
+    pub checking: DecodingKey,
+    public: Value,
+    /// Since when it is there, seconds since 1970.
+    since: i64,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+    }
+}
+
+impl Keys {
+    /// Reads a PEM file, whose first key signs while further ones only check; or a folder of them (`*.pem`), where the
+    /// newest file's key signs once it is [`LEAD`] seconds old.
+    ///
+    /// # Errors
+    /// Names the file, never what it holds.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let named = || path.display().to_string();
+        if !path.is_dir() {
+            return Self::from_pem(&std::fs::read(path).with_context(named)?).with_context(named);
+        }
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path).with_context(named)? {
+            let file = entry.with_context(named)?.path();
+            let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !hidden && file.extension().is_some_and(|extension| extension == "pem") {
+                let written = file.metadata().and_then(|about| about.modified()).with_context(|| file.display().to_string())?;
+                files.push((OffsetDateTime::from(written).unix_timestamp(), file));
+            }
+        }
+        files.sort();
+        let mut keys: Vec<Key> = Vec::new();
+        for (since, file) in files {
+            let named = || file.display().to_string();
+            for key in parsed(&std::fs::read(&file).with_context(named)?, since).with_context(named)? {
+                if keys.iter().all(|other| other.id != key.id) {
+                    keys.push(key);
+                }
+            }
+        }
+        anyhow::ensure!(!keys.is_empty(), "{}: no key in a file *.pem", path.display());
+        Ok(Self(keys))
+    }
+
+    /// The keys of one file's bytes: the first signs.
+    ///
+    /// # Errors
+    /// When there is no Ed25519 private key in PKCS#8 PEM.
+    pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self(parsed(pem, i64::MAX)?))
+    }
+
+    /// The key that signs now: the newest that is old enough, and while none is, the oldest. Every instance that has the
+    /// same files says the same.
+    ///
+    /// # Panics
+    /// Never: there is at least one key.
+    #[must_use]
+    pub fn signing(&self, now: OffsetDateTime) -> &Key {
+        let ready = |key: &&Key| key.since.saturating_add(LEAD) <= now.unix_timestamp();
+        self.0.iter().rev().find(ready).unwrap_or(&self.0[0])
+    }
+
+    /// The key of that id.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<&Key> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
+    /// Whether both are the same, in the same order and of the same age.
+    #[must_use]
+    pub fn are(&self, other: &Self) -> bool {
+        let said = |keys: &Self| keys.0.iter().map(|key| (key.id.clone(), key.since)).collect::<Vec<_>>();
+        said(self) == said(other)
+    }
+
+    /// The public keys (RFC 7517).
+    #[must_use]
+    pub fn public(&self) -> Value {
+        json!({ "keys": self.0.iter().map(|key| key.public.clone()).collect::<Vec<_>>() })
+    }
+}
+
+fn parsed(pem: &[u8], since: i64) -> anyhow::Result<Vec<Key>> {
+    let mut keys = Vec::new();
+    for der in PrivatePkcs8KeyDer::pem_slice_iter(pem) {
+        keys.push(Key::new(der?.secret_pkcs8_der(), since)?);
+    }
+    anyhow::ensure!(!keys.is_empty(), "no private key in PKCS#8 PEM (BEGIN PRIVATE KEY)");
+    Ok(keys)
+}
+
+impl Key {
+    fn new(pkcs8: &[u8], since: i64) -> anyhow::Result<Self> {
+        let signing = EncodingKey::from_ed_der(&first_form(pkcs8)?);
+        let jwk = Jwk::from_encoding_key(&signing, Algorithm::EdDSA)?;
+        let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
+        let mut public = serde_json::to_value(&jwk)?;
+        public["kid"] = id.clone().into();
+        public["use"] = "sig".into();
+        Ok(Self { id, checking: DecodingKey::from_jwk(&jwk)?, signing, public, since })
+    }
+}
+
+/// PKCS#8 of an Ed25519 key comes with (RFC 5958) or without (RFC 5208) the public key behind it; jsonwebtoken reads
+/// the latter. The private key stands at the same place in both.
+fn first_form(pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
+    const ALGORITHM_AND_KEY: [u8; 11] = [0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    anyhow::ensure!(
+        pkcs8.len() >= 48 && pkcs8[0] == 0x30 && pkcs8[2..4] == [2, 1] && pkcs8[4] <= 1 && pkcs8[5..16] == ALGORITHM_AND_KEY,
+        "the private key is not Ed25519"
+    );
+    Ok([&[0x30, 0x2e, 2, 1, 0], &ALGORITHM_AND_KEY[..], &pkcs8[16..48]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8410 §10.3: the same key without and with its public half.
+    const PLAIN: &[u8] =
+        b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    const WITH_PUBLIC: &[u8] = b"-----BEGIN PRIVATE KEY-----\nMHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\noB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\nZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PRIVATE KEY-----\n";
+
+    #[test]
+    fn both_forms_of_pkcs8_are_the_same_key() {
+        let (plain, with_public) = (Keys::from_pem(PLAIN).unwrap(), Keys::from_pem(WITH_PUBLIC).unwrap());
+        assert_eq!(plain.public(), with_public.public());
+        assert_eq!(plain.public()["keys"][0]["x"], "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE");
+    }
+
+    #[test]
+    fn the_kid_is_the_thumbprint() {
+        // RFC 8037 appendix A.3 for the key of A.1.
+        let der = [
+            &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
+            &hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap(),
+        ]
+        .concat();
+        assert_eq!(Key::new(&der, 0).unwrap().id, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        for pem in [&b""[..], b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", b"no key"] {
+            assert!(Keys::from_pem(pem).is_err());
+        }
+    }
+
+    /// PKCS#8 of the key whose 32 bytes are all `byte`.
+    fn pem(byte: u8) -> String {
+        use base64::Engine;
+        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[byte; 32]].concat();
+        format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            base64::engine::general_purpose::STANDARD.encode(der)
+        )
+    }
+
+    fn id(byte: u8) -> String {
+        Keys::from_pem(pem(byte).as_bytes()).unwrap().0[0].id.clone()
+    }
+
+    #[test]
+    fn the_first_key_of_a_file_signs() {
+        let keys = Keys::from_pem(format!("{}{}", pem(2), pem(1)).as_bytes()).unwrap();
+        for now in [OffsetDateTime::UNIX_EPOCH, time::macros::datetime!(2026-11-22 0:00 UTC)] {
+            assert_eq!(keys.signing(now).id, id(2));
+        }
+        assert!(keys.named(&id(1)).is_some() && keys.named(&id(3)).is_none());
+    }
+
+    #[test]
+    fn the_newest_file_of_a_folder_signs_when_it_is_old_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(format!("{:#}", Keys::read(folder.path()).unwrap_err()).contains("no key in a file *.pem"));
+        let begun = time::macros::datetime!(2026-11-22 06:00 UTC);
+        let write = |name: &str, byte: u8, written: OffsetDateTime| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, pem(byte)).unwrap();
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(written.into()).unwrap();
+        };
+        let signs = |now: OffsetDateTime| Keys::read(folder.path()).unwrap().signing(now).id.clone();
+        write("z.pem", 1, begun);
+        write(".hidden.pem", 9, begun);
+        write("readme.txt", 9, begun);
+        assert_eq!(signs(begun), id(1), "the only one signs at once");
+        let later = begun + time::Duration::HOUR;
+        write("a.pem", 2, later);
+        let lead = time::Duration::seconds(LEAD);
+        assert_eq!(signs(later), id(1));
+        assert_eq!(signs(later + lead - time::Duration::SECOND), id(1));
+        assert_eq!(signs(later + lead), id(2));
+        let both = Keys::read(folder.path()).unwrap();
+        assert!(both.named(&id(1)).is_some() && both.named(&id(2)).is_some() && both.named(&id(9)).is_none());
+        std::fs::remove_file(folder.path().join("z.pem")).unwrap();
+        assert_eq!(signs(later), id(2), "when the old one is gone the new one signs whatever its age");
+        std::fs::write(folder.path().join("b.pem"), "half of a k").unwrap();
+        assert!(format!("{:#}", Keys::read(folder.path()).unwrap_err()).contains("b.pem"));
+    }
+}

@@ -1,0 +1,264 @@
+//! Wiring: settings in, a running service out. Nothing is decided here.
+
+mod dialect;
+mod inner;
+mod pipeline;
+mod targets;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, ensure};
+use futures_util::FutureExt;
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use self::targets::Pinned;
+pub use self::targets::Way;
+use crate::api::limit::{Rate, Rates};
+use crate::api::listen::{Crowd, Listener};
+use crate::api::overview::Overview;
+use crate::api::secret::Pepper;
+use crate::api::token::Tokens;
+use crate::api::{self, Deadline};
+use crate::chain::observed::Seen;
+use crate::config::Config;
+use crate::ledger::Ledger;
+use crate::ledger::intake::{Intake, Limits};
+use crate::metrics::{Metrics, Sources};
+use crate::pipeline::continuity;
+use crate::pipeline::schedule::Schedule;
+use crate::ports::Ports;
+
+/// How often the token keys are read again.
+const KEYS: Duration = Duration::from_secs(10);
+
+/// What of the service a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The API and the pipeline.
+    All,
+    /// Accepts and answers; opens no key of a target and asks no chain.
+    ApiOnly,
+    /// Seals and anchors; opens no key of the API, and answers health and metrics only.
+    PipelineOnly,
+}
+
+impl Mode {
+    /// As metrics show it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::ApiOnly => "api",
+            Self::PipelineOnly => "pipeline",
+        }
+    }
+
+    const fn api(self) -> bool {
+        !matches!(self, Self::PipelineOnly)
+    }
+
+    const fn pipeline(self) -> bool {
+        !matches!(self, Self::ApiOnly)
+    }
+}
+
+/// Serves until `stop` completes, then finishes what is under way: requests within ten seconds, and the digests that
+/// wait. The pipeline is simply ended: its steps go on where they were at the next start.
+///
+/// # Errors
+/// When the service cannot start (one sentence says what to do), and when one of its tasks dies: a service that goes on
+/// without its sealer would look well and do nothing.
+pub async fn serve(
+    config: Config,
+    mode: Mode,
+    ports: Ports,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let ledger = Ledger::connect(config.database_url.expose_secret(), config.database_connections).context("database_url")?;
+    ledger.check_schema().await?;
+    ledger.check_durability().await?;
+    let schedule = Schedule::parse(&config.seal.schedule).context("seal.schedule")?;
+    let holder = instance(&ports);
+    let deadline = {
+        let schedule = schedule.clone();
+        Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(config.seal.allowance))
+    };
+
+    // Whatever can be refused is refused before anything runs.
+    let inner = match config.metrics.listen {
+        Some(address) => Some(Listener::plain(address).context("metrics.listen")?),
+        None => None,
+    };
+    ensure!(
+        mode.api() || inner.is_some(),
+        "metrics.listen: set it, since with --pipeline-only health and metrics are all that is answered, and there"
+    );
+    let trusted = config.trusted();
+    let limits = &config.limits;
+    let strangers = Rate { per_second: limits.token_requests_per_second, burst: limits.token_burst };
+    let crowd = Crowd::new(limits.connections, limits.connections_per_address, Arc::clone(&trusted));
+    let outer = match mode.api() {
+        true => Some(Outer {
+            tokens: Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?,
+            pepper: Pepper::load(&config.auth.pepper)?,
+            listener: Listener::bind(&config.http).await?.bounded(crowd.clone()),
+            dialect: dialect::Bound::of(&config, crowd).await?,
+        }),
+        false => None,
+    };
+    let pinned: Pinned = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
+    let (mut steps, seen) = (JoinSet::new(), Seen::default());
+    let clock = match mode.pipeline() {
+        true => Some(pipeline::start(&config, &ledger, (&schedule, &pinned), (&ports, &seen), holder, &mut steps).await?),
+        false => None,
+    };
+    steps.spawn(ledger.clone().keep_gate(config.seal.high_water));
+    // A database restored from a backup is known before anything is accepted.
+    let (tell, closed) = watch::channel(ledger.read_only(&pinned).await?.map(Into::into));
+    steps.spawn(continuity::watch(ledger.clone(), pinned, tell));
+
+    let (stopping, stopped) = watch::channel(false);
+    let until = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means that the sender is gone, and with it this function.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let signal = async move {
+        stop.await;
+        let _ = stopping.send(true);
+        std::future::pending::<()>().await;
+    };
+    let mut lanes = JoinSet::new();
+    let mut sources = Sources {
+        ledger: ledger.clone(),
+        overview: Arc::new(Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE)),
+        seen,
+        traffic: None,
+        intake: None,
+        clock: Arc::clone(&ports.clock),
+    };
+    let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect }| {
+        let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
+        lanes = started;
+        let way_in = way_in.closed_while(closed);
+        sources.intake = Some(way_in.clone());
+        let mut state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
+        state.trusted = trusted;
+        state.rates = Arc::new(Rates::new(strangers));
+        steps.spawn(Arc::clone(&state.tokens).follow(KEYS));
+        sources.overview = Arc::clone(&state.overview);
+        sources.traffic = Some(state.traffic.clone());
+        tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");
+        // Boxed, all of them: together they are too large for a thread's stack in a debug build.
+        let dialect = dialect.map(|bound| bound.serve(state.clone(), until(stopped.clone())).boxed());
+        let partner = listener.serve(api::router(state), until(stopped.clone())).boxed();
+        async { tokio::try_join!(partner, optional(dialect)).map(|((), ())| ()) }.boxed()
+    });
+    let serving_inner = inner.map(|listener| {
+        tracing::info!(address = %listener.address(), ?mode, "serving health and metrics");
+        let (ledger, intake) = (ledger.clone(), sources.intake.clone());
+        let metrics = Arc::new(Metrics::new(sources.clone(), mode.name()));
+        listener.serve(inner::router(inner::Inner { ledger, intake, metrics }), until(stopped.clone())).boxed()
+    });
+    steps.spawn(tell::changes(sources.overview));
+    // No way in is held here: the intake ends with the routers.
+    drop(sources.intake);
+
+    let serving = async {
+        // Both end at the stop; either ends the process when it fails.
+        let ((), ()) = tokio::try_join!(optional(serving_outer), optional(serving_inner))?;
+        until(stopped).await;
+        anyhow::Ok(())
+    };
+    supervise(serving, signal, &mut steps, &mut lanes).await?;
+    // The routers are gone and with them every way in, so the lanes end when nothing waits any more.
+    while let Some(ended) = lanes.join_next().await {
+        ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
+    }
+    steps.shutdown().await;
+    if let Some(mut clock) = clock {
+        clock.shutdown().await.context("stopping the schedule")?;
+    }
+    ledger.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What the API needs of its own.
+struct Outer {
+    tokens: Tokens,
+    pepper: Pepper,
+    listener: Listener,
+    dialect: Option<dialect::Bound>,
+}
+
+async fn optional(serving: Option<impl Future<Output = anyhow::Result<()>>>) -> anyhow::Result<()> {
+    match serving {
+        Some(serving) => serving.await,
+        None => Ok(()),
+    }
+}
+
+/// Serves until that ends by itself, or fails as soon as one of the tasks beside it has ended, however. `signal` is
+/// driven meanwhile and never ends.
+async fn supervise(
+    serving: impl Future<Output = anyhow::Result<()>>,
+    signal: impl Future<Output = ()>,
+    steps: &mut JoinSet<()>,
+    lanes: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        served = serving => served,
+        () = signal => Ok(()),
+        ended = steps.join_next(), if !steps.is_empty() => Err(died("the pipeline", ended)),
+        ended = lanes.join_next(), if !lanes.is_empty() => Err(died("the intake", ended)),
+    }
+}
+
+/// A name for this process in leases.
+fn instance(ports: &Ports) -> Uuid {
+    let mut bytes = [0; 16];
+    ports.entropy.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn died(what: &str, ended: Option<Result<(), tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Err(error)) => anyhow!("{what} died: {error}; ending, because accepting digests without it would be a lie"),
+        _ => anyhow!("{what} ended by itself; ending, because accepting digests without it would be a lie"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    fn task(work: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(work);
+        tasks
+    }
+
+    #[tokio::test]
+    async fn the_service_ends_with_its_tasks() {
+        let panic = || task(async { panic!("planned") });
+        let died = supervise(pending(), pending(), &mut panic(), &mut task(pending())).await.expect_err("the pipeline died");
+        assert!(died.to_string().starts_with("the pipeline died"), "{died}");
+        let died = supervise(pending(), pending(), &mut task(pending()), &mut panic()).await.expect_err("the intake died");
+        assert!(died.to_string().starts_with("the intake died"), "{died}");
+        let ended =
+            supervise(pending(), pending(), &mut task(ready(())), &mut task(pending())).await.expect_err("the pipeline ended");
+        assert!(ended.to_string().starts_with("the pipeline ended by itself"), "{ended}");
+        // A process without one of the two is not ended for lack of it.
+        for (mut steps, mut lanes) in [(JoinSet::new(), task(pending())), (task(pending()), JoinSet::new())] {
+            let still = supervise(pending(), pending(), &mut steps, &mut lanes);
+            assert!(tokio::time::timeout(Duration::from_millis(50), still).await.is_err());
+        }
+        supervise(ready(Ok(())), pending(), &mut task(pending()), &mut task(pending())).await.expect("an orderly stop");
+    }
+}

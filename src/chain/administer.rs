@@ -1,0 +1,313 @@
+//! What owner and publisher do with a registry beside anchoring. Each act is one transaction: drafted, signed, sent until
+//! it is in a block, and watched until that block is final.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use alloy::consensus::TxEip1559;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::sol_types::SolCall;
+
+use super::evm::{Evm, Roles};
+use super::registry::AnchorRegistry;
+use super::signer::SignedAnchor;
+use super::{Chain, ChainError, Inclusion, Sent, fees};
+
+/// Pause between two looks for a transaction, at most.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// After how long without a block the same bytes are handed to the node again.
+const RESEND_AFTER: Duration = Duration::from_secs(15);
+
+/// One act of the registry's owner or publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The owner offers publishing; `None` withdraws an open offer.
+    ProposePublisher(Option<Address>),
+    /// The proposed publisher takes over.
+    AcceptPublisher,
+    /// The owner stops the publisher at once.
+    RevokePublisher,
+    /// The owner offers ownership; `None` withdraws an open offer.
+    TransferOwnership(Option<Address>),
+    /// The proposed owner takes over.
+    AcceptOwnership,
+}
+
+impl Act {
+    /// Calldata.
+    #[must_use]
+    pub fn call(&self) -> Bytes {
+        let address = |named: &Option<Address>| named.unwrap_or(Address::ZERO);
+        match self {
+            Self::ProposePublisher(to) => AnchorRegistry::proposePublisherCall { newPublisher: address(to) }.abi_encode(),
+            Self::AcceptPublisher => AnchorRegistry::acceptPublisherCall {}.abi_encode(),
+            Self::RevokePublisher => AnchorRegistry::revokePublisherCall {}.abi_encode(),
+            Self::TransferOwnership(to) => AnchorRegistry::transferOwnershipCall { newOwner: address(to) }.abi_encode(),
+            Self::AcceptOwnership => AnchorRegistry::acceptOwnershipCall {}.abi_encode(),
+        }
+        .into()
+    }
+
+    /// Why `caller` cannot do this now, or why it makes no sense: one sentence.
+    ///
+    /// # Errors
+    /// That sentence.
+    pub fn check(&self, roles: &Roles, caller: Address, registry: Address) -> Result<(), String> {
+        let owner = roles.owner;
+        let by_owner = || match caller == owner {
+            true => Ok(()),
+            false => Err(format!("{caller} is not the registry's owner, {owner} is: give the owner's key")),
+        };
+        let invited = |invited: Option<Address>, what: &str, command: &str| match invited {
+            Some(address) if address == caller => Ok(()),
+            Some(address) => Err(format!("{caller} is not the proposed {what}, {address} is: give that key")),
+            None => Err(format!("nobody is proposed as {what}: the owner does that with `sceau contract {command}`")),
+        };
+        let named = |address: Address, present: Option<Address>, what: &str| {
+            if address.is_zero() || address == registry {
+                return Err(format!("{address} can never accept: name an account; --withdraw takes an open offer back"));
+            }
+            if Some(address) == present {
+                return Err(format!("{address} is the {what} already: there is nothing to change"));
+            }
+            Ok(())
+        };
+        match *self {
+            Self::ProposePublisher(Some(to)) => by_owner().and_then(|()| named(to, roles.publisher, "publisher")),
+            Self::TransferOwnership(Some(to)) => by_owner().and_then(|()| named(to, Some(owner), "owner")),
+            Self::ProposePublisher(None) if roles.pending_publisher.is_none() => {
+                Err("no offer to a publisher is open: there is nothing to withdraw".into())
+            }
+            Self::TransferOwnership(None) if roles.pending_owner.is_none() => {
+                Err("no offer of ownership is open: there is nothing to withdraw".into())
+            }
+            Self::ProposePublisher(None) | Self::TransferOwnership(None) => by_owner(),
+            Self::RevokePublisher if roles.publisher.is_none() => Err("the publisher is revoked already".into()),
+            Self::RevokePublisher => by_owner(),
+            Self::AcceptPublisher => invited(roles.pending_publisher, "publisher", "set-publisher"),
+            Self::AcceptOwnership => invited(roles.pending_owner, "owner", "transfer-ownership"),
+        }
+    }
+
+    /// Whether the registry is as this act of `caller` leaves it.
+    #[must_use]
+    pub fn is_done(&self, roles: &Roles, caller: Address) -> bool {
+        match *self {
+            Self::ProposePublisher(to) => roles.pending_publisher == to,
+            Self::AcceptPublisher => roles.publisher == Some(caller) && roles.pending_publisher.is_none(),
+            Self::RevokePublisher => roles.publisher.is_none(),
+            Self::TransferOwnership(to) => roles.pending_owner == to,
+            Self::AcceptOwnership => roles.owner == caller && roles.pending_owner.is_none(),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProposePublisher(Some(to)) => write!(f, "propose {to} as publisher"),
+            Self::ProposePublisher(None) => f.write_str("withdraw the offer to a publisher"),
+            Self::AcceptPublisher => f.write_str("take over as publisher"),
+            Self::RevokePublisher => f.write_str("revoke the publisher"),
+            Self::TransferOwnership(Some(to)) => write!(f, "offer ownership to {to}"),
+            Self::TransferOwnership(None) => f.write_str("withdraw the offer of ownership"),
+            Self::AcceptOwnership => f.write_str("take over as owner"),
+        }
+    }
+}
+
+/// Why an act is not done, or not known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministerError {
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The account cannot pay.
+    #[error("{from} has {has} wei and may need {needs}: send it funds, or lower the fee cap")]
+    Poor {
+        /// The account.
+        from: Address,
+        /// What it has, wei.
+        has: u128,
+        /// What the transaction may cost at most, wei.
+        needs: u128,
+    },
+    /// The node did not take the transaction; it is not on its way.
+    #[error("the node did not take the transaction: {0:?}")]
+    NotTaken(Sent),
+    /// It was mined and failed.
+    #[error("the transaction {0} failed on chain: nothing is changed")]
+    Reverted(B256),
+    /// It was sent, but is in no block yet.
+    #[error("the transaction {0} is sent but in no block yet: call this again, it goes on where it was")]
+    StillWaiting(B256),
+    /// It is in a block that is not final in time.
+    #[error("the transaction {0} is in a block, which is not final yet: look again with `sceau contract status`")]
+    NotFinal(B256),
+}
+
+/// The transaction of an act, unsigned.
+///
+/// # Errors
+/// When the chain cannot be asked, the call would revert, or the account cannot pay.
+pub async fn draft(evm: &Evm, act: &Act, from: Address, nonce: u64, ceiling: u128) -> Result<TxEip1559, AdministerError> {
+    let input = act.call();
+    let gas = evm.estimate(from, &input).await?;
+    let fees = fees::first(evm.fees().await?, ceiling);
+    let transaction = TxEip1559 {
+        chain_id: evm.target().chain_id,
+        nonce,
+        gas_limit: gas.saturating_add(gas / 5),
+        max_fee_per_gas: fees.max_fee,
+        max_priority_fee_per_gas: fees.max_priority,
+        to: TxKind::Call(evm.target().registry),
+        value: U256::ZERO,
+        access_list: Default::default(),
+        input,
+    };
+    let (has, needs) = (evm.balance(from).await?, most(&transaction));
+    if has < needs { Err(AdministerError::Poor { from, has, needs }) } else { Ok(transaction) }
+}
+
+/// What a transaction may cost at most, wei.
+#[must_use]
+pub fn most(transaction: &TxEip1559) -> u128 {
+    u128::from(transaction.gas_limit).saturating_mul(transaction.max_fee_per_gas)
+}
+
+/// Sends signed bytes until they are in a block, for `patience` at most. Safe to repeat with the same bytes.
+///
+/// # Errors
+/// See [`AdministerError`]; after [`AdministerError::StillWaiting`] they may still come through.
+pub async fn deliver(evm: &Evm, signed: &SignedAnchor, patience: Duration) -> Result<Inclusion, AdministerError> {
+    let (start, mut sent_at, mut pause) = (Instant::now(), None, Duration::from_millis(50));
+    loop {
+        // A node that hiccups after the sending must not hide that it was sent.
+        match evm.inclusion(signed.hash).await {
+            Ok(Some(inclusion)) if inclusion.success => return Ok(inclusion),
+            Ok(Some(_)) => return Err(AdministerError::Reverted(signed.hash)),
+            Ok(None) | Err(_) => {}
+        }
+        if sent_at.is_none_or(|at: Instant| at.elapsed() >= RESEND_AFTER) {
+            match evm.send(&signed.raw).await {
+                Ok(Sent::Accepted | Sent::AlreadyKnown) => sent_at = Some(Instant::now()),
+                // Mined meanwhile, and found at the next look.
+                Ok(Sent::NonceTooLow) => {}
+                Ok(refused) if sent_at.is_none() => return Err(AdministerError::NotTaken(refused)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if start.elapsed() >= patience {
+            return Err(AdministerError::StillWaiting(signed.hash));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
+}
+
+/// Waits until the transaction's block is final, for `patience` at most: by the `finalized` tag, or `depth` below the
+/// head. `tell` hears the block, and the newest final one. What a reorg takes away is sent again.
+///
+/// # Errors
+/// [`AdministerError::NotFinal`] when it takes too long; [`AdministerError::Reverted`] when it fails in another block.
+pub async fn finality(
+    evm: &Evm,
+    signed: &SignedAnchor,
+    depth: Option<u64>,
+    patience: Duration,
+    mut tell: impl FnMut(u64, Option<u64>) + Send,
+) -> Result<Inclusion, AdministerError> {
+    let (start, mut pause) = (Instant::now(), Duration::from_millis(50));
+    loop {
+        // The heads first: a block that is canonical after its height was final is final.
+        if let Ok(heads) = evm.heads().await {
+            let end = heads.final_height(depth);
+            match evm.inclusion(signed.hash).await {
+                Ok(Some(inclusion)) if !inclusion.success => return Err(AdministerError::Reverted(signed.hash)),
+                Ok(Some(inclusion)) => {
+                    tell(inclusion.block.number, end);
+                    if end.is_some_and(|end| inclusion.block.number <= end) {
+                        return Ok(inclusion);
+                    }
+                }
+                Ok(None) => drop(evm.send(&signed.raw).await),
+                Err(_) => {}
+            }
+        }
+        if start.elapsed() >= patience {
+            return Err(AdministerError::NotFinal(signed.hash));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: Address = Address::repeat_byte(1);
+    const PUBLISHER: Address = Address::repeat_byte(2);
+    const NEXT: Address = Address::repeat_byte(3);
+    const REGISTRY: Address = Address::repeat_byte(9);
+
+    fn roles() -> Roles {
+        Roles {
+            owner: OWNER,
+            pending_owner: None,
+            publisher: Some(PUBLISHER),
+            pending_publisher: None,
+            first_number: 1,
+            last_number: 7,
+        }
+    }
+
+    #[track_caller]
+    fn refused(act: Act, roles: Roles, caller: Address, because: &str) {
+        let why = act.check(&roles, caller, REGISTRY).expect_err("nonsense");
+        assert!(why.contains(because), "{because:?} is not in {why:?}");
+    }
+
+    #[test]
+    fn nonsense_is_refused_before_anything_is_signed() {
+        let propose = |to| Act::ProposePublisher(Some(to));
+        refused(propose(NEXT), roles(), PUBLISHER, "is not the registry's owner");
+        refused(propose(PUBLISHER), roles(), OWNER, "is the publisher already");
+        refused(propose(Address::ZERO), roles(), OWNER, "can never accept");
+        refused(propose(REGISTRY), roles(), OWNER, "can never accept");
+        refused(Act::ProposePublisher(None), roles(), OWNER, "nothing to withdraw");
+        refused(Act::TransferOwnership(None), roles(), OWNER, "nothing to withdraw");
+        refused(Act::TransferOwnership(Some(OWNER)), roles(), OWNER, "is the owner already");
+        refused(Act::TransferOwnership(Some(NEXT)), roles(), NEXT, "is not the registry's owner");
+        refused(Act::AcceptPublisher, roles(), NEXT, "set-publisher");
+        refused(Act::AcceptOwnership, roles(), NEXT, "transfer-ownership");
+        refused(Act::AcceptPublisher, Roles { pending_publisher: Some(NEXT), ..roles() }, OWNER, "is not the proposed publisher");
+        refused(Act::RevokePublisher, Roles { publisher: None, ..roles() }, OWNER, "revoked already");
+        refused(Act::RevokePublisher, roles(), PUBLISHER, "is not the registry's owner");
+        refused(
+            Act::ProposePublisher(None),
+            Roles { pending_publisher: Some(NEXT), ..roles() },
+            NEXT,
+            "not the registry's owner",
+        );
+    }
+
+    #[test]
+    fn an_act_is_done_when_the_registry_says_so() {
+        let offered = Roles { pending_publisher: Some(NEXT), pending_owner: Some(NEXT), ..roles() };
+        for (act, before, caller, after) in [
+            (Act::ProposePublisher(Some(NEXT)), roles(), OWNER, offered),
+            (Act::ProposePublisher(None), offered, OWNER, roles()),
+            (Act::AcceptPublisher, offered, NEXT, Roles { publisher: Some(NEXT), ..roles() }),
+            (Act::RevokePublisher, roles(), OWNER, Roles { publisher: None, ..roles() }),
+            (Act::TransferOwnership(Some(NEXT)), roles(), OWNER, offered),
+            (Act::TransferOwnership(None), offered, OWNER, roles()),
+            (Act::AcceptOwnership, offered, NEXT, Roles { owner: NEXT, ..roles() }),
+        ] {
+            act.check(&before, caller, REGISTRY).expect("sensible");
+            assert!(!act.is_done(&before, caller), "{act}");
+            assert!(act.is_done(&after, caller), "{act}");
+        }
+    }
+}

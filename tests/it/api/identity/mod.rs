@@ -1,0 +1,7 @@
+//! Who may ask, from where, and how often.
+
+mod crowd;
+mod limits;
+mod networks;
+mod rotation;
+mod table;

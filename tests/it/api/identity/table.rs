@@ -1,0 +1,317 @@
+//! Every route against everything that can be amiss with its caller. What is expected stands in `docs/api.md`, what
+//! routes there are in the router's own list: a route without a row here, or not in the pages, is a failure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::{Method, Response};
+use sceau::api::error::Code;
+use sceau::api::limit::{Rate, Rates};
+use sceau::api::routes::{self, Access, Route};
+use sceau::api::token::{Scope, Scopes, Tokens};
+use sceau::ledger::accounts::{Credential, Role};
+use sceau::ledger::limits::{Change, Changes};
+use sceau::ports::{Clock, SystemEntropy};
+use serde_json::{Value, json};
+
+use crate::api::kit::{Account, LIFE, PUBLIC_URL, Service, TOKEN_KEY, digest, forgetful, problem};
+use crate::validations::office;
+
+const PAGES: &str = include_str!("../../../../docs/api.md");
+
+/// A request that is in order, as the owner of proof 1 would make it.
+struct Sample {
+    path: &'static str,
+    body: Option<Value>,
+    /// What the owner gets.
+    own: (u16, &'static str),
+    /// What another account gets; `None` where the route speaks of nothing that belongs to anyone.
+    foreign: Option<(u16, &'static str)>,
+}
+
+/// A row for each route. Proof 1 is in batch 1, which is sealed and not anchored; document 2 waits for the second of two
+/// validators.
+fn sample(route: &Route) -> Sample {
+    let row = |path, own| Sample { path, body: None, own, foreign: None };
+    match (route.method, route.path) {
+        ("GET", path @ ("/healthz" | "/readyz" | "/problems" | "/v1/status")) => row(path, (200, "")),
+        ("GET", path @ ("/.well-known/jwks.json" | "/.well-known/oauth-authorization-server")) => row(path, (200, "")),
+        ("GET", "/problems/{code}") => row("/problems/not_found", (200, "")),
+        ("POST", path @ ("/oauth2/token" | "/oauth2/revoke")) => row(path, (200, "")),
+        ("POST", "/v1/proofs") => {
+            // What another account submitted is as new to this one as anything.
+            let body = Some(json!({ "proofs": [{ "digest": digest(1) }] }));
+            Sample { body, foreign: Some((201, "")), ..row("/v1/proofs", (200, "")) }
+        }
+        ("GET", "/v1/proofs/{digest}") => Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST", (200, "")) },
+        ("GET", "/v1/proofs/{digest}/receipt") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
+        }
+        ("GET", "/v1/proofs/{digest}/certificate") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (200, "")) }
+        }
+        ("GET", "/v1/validations") => row("/v1/validations", (200, "")),
+        ("GET" | "POST", "/v1/validations/{id}") => Sample {
+            body: (route.method == "POST").then(|| json!({ "decision": "approve" })),
+            foreign: Some((404, "validation_unknown")),
+            ..row("/v1/validations/VALIDATION", (200, ""))
+        },
+        ("GET", "/v1/validations/{id}/decisions/{digest}/receipt") => Sample {
+            foreign: Some((404, "validation_unknown")),
+            ..row("/v1/validations/VALIDATION/decisions/DECISION/receipt", (409, "receipt_not_ready"))
+        },
+        ("GET", "/check") => row("/check", (200, "")),
+        ("GET", "/check/{number}") => row("/check/1", (200, "")),
+        ("POST", "/v1/verify") => {
+            let body = Some(json!({ "digest": digest(1) }));
+            Sample { body, foreign: Some((404, "proof_unknown")), ..row("/v1/verify", (200, "")) }
+        }
+        ("GET", "/v1/batches/{number}") => row("/v1/batches/1", (200, "")),
+        ("GET", "/v1/batches/{number}/tile/{level}/{*index}") => row("/v1/batches/1/tile/0/000.p/2", (200, "")),
+        (method, path) => panic!("{method} {path} has no row in this table"),
+    }
+}
+
+/// The rows of a table in the pages whose head begins with `head`, as lists of cells.
+fn rows(head: &str) -> Vec<Vec<String>> {
+    let lines = PAGES.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<String>> =
+        lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect();
+    assert!(!rows.is_empty(), "no table {head}");
+    rows
+}
+
+/// What stands between back-quotes.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn needed(access: Access) -> &'static str {
+    match access {
+        Access::Public => "–",
+        Access::Client => "key and secret",
+        Access::Scope(scope) => scope.as_str(),
+    }
+}
+
+#[test]
+fn the_pages_list_every_route_with_what_it_needs() {
+    let listed: BTreeMap<String, String> = rows("| route |")
+        .iter()
+        .flat_map(|row| quoted(&row[0]).into_iter().map(|route| (route.to_owned(), row[1].replace('`', ""))).collect::<Vec<_>>())
+        .collect();
+    let real: BTreeMap<String, String> = routes::all()
+        .map(|route| (format!("{} {}", route.method, route.path.replace('*', "")), needed(route.access).into()))
+        .collect();
+    assert_eq!(listed, real);
+}
+
+#[test]
+fn the_pages_list_every_code_with_its_status() {
+    let listed: BTreeMap<String, String> =
+        rows("| code | status |").iter().map(|row| (row[0].replace('`', ""), row[1].clone())).collect();
+    let real: BTreeMap<String, String> =
+        Code::ALL.iter().map(|code| (code.as_str().into(), code.status().as_u16().to_string())).collect();
+    assert_eq!(listed, real);
+}
+
+/// The table of refusals: what is amiss, and the status and code at routes with a scope and at the token routes.
+fn refusals() -> BTreeMap<String, [Option<(u16, String)>; 2]> {
+    let cell = |text: &str| {
+        let (status, code) = text.split_once(' ')?;
+        Some((status.parse().unwrap(), code.replace('`', "")))
+    };
+    rows("| what is amiss |").into_iter().map(|row| (row[0].clone(), [cell(&row[1]), cell(&row[2])])).collect()
+}
+
+async fn expect(what: &str, route: &Route, answer: Response, (status, code): (u16, &str)) {
+    println!("{} {}: {what}", route.method, route.path);
+    if code.is_empty() {
+        let (found, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(found, status, "{text}");
+    } else if answer.headers()["content-type"] == "application/json" {
+        let challenged = answer.headers().contains_key("www-authenticate");
+        assert_eq!((answer.status().as_u16(), challenged), (status, status == 401));
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"], code);
+    } else {
+        assert_eq!(answer.headers().contains_key("www-authenticate"), status == 401 || code == "scope_missing");
+        assert_eq!(answer.headers().contains_key("retry-after"), [409, 429].contains(&status));
+        problem(answer, status, code).await;
+    }
+}
+
+struct Table {
+    service: Service,
+    tokens: Tokens,
+    /// Of proof 1 and of document 2.
+    owner: Account,
+    /// Approved document 2.
+    validator: Account,
+    validation: String,
+    decision: String,
+    documented: BTreeMap<String, [Option<(u16, String)>; 2]>,
+    /// Which rows of the pages were tried.
+    tried: std::cell::RefCell<std::collections::BTreeSet<String>>,
+}
+
+impl Table {
+    fn documented(&self, what: &str, column: usize) -> Option<(u16, String)> {
+        self.tried.borrow_mut().insert(what.into());
+        self.documented.get(what).unwrap_or_else(|| panic!("{what}: not in the pages"))[column].clone()
+    }
+
+    async fn ask(&self, route: &Route, authorization: Option<&str>) -> Response {
+        let sample = sample(route);
+        let path = sample.path.replace("DIGEST", &digest(1).to_string());
+        let path = path.replace("VALIDATION", &self.validation).replace("DECISION", &self.decision);
+        let method: Method = route.method.parse().unwrap();
+        let mut request = self.service.client.request(method, format!("{}{path}", self.service.base));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        if let Some(body) = sample.body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        if route.access == Access::Client {
+            let form = "grant_type=client_credentials&token=x";
+            request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn credential(&self, account: &Account) -> Credential {
+        self.service.ledger.credential(&account.key).await.unwrap().unwrap()
+    }
+
+    fn token(&self, account: &Account, credential: &Credential, scopes: &str, ago: i64) -> String {
+        let moment = self.service.clock.now() - time::Duration::seconds(ago);
+        let scopes = Scopes::parse(scopes).unwrap();
+        let token = self.tokens.issue(credential, &account.key, scopes, moment, &SystemEntropy).unwrap();
+        format!("Bearer {token}")
+    }
+
+    async fn try_scope(&self, route: &Route, scope: Scope) {
+        let refused = async |what: &str, authorization: Option<&str>| {
+            let (status, code) = self.documented(what, 0).unwrap();
+            expect(what, route, self.ask(route, authorization).await, (status, &code)).await;
+        };
+        let role = if scope == Scope::Validate { Role::Validator } else { Role::Manager };
+        let name = format!("{} {} other", route.method, route.path);
+        let (word, other_word) = (scope.as_str(), if scope == Scope::Manage { "proofs:read" } else { "manage" });
+        let other = self.service.account(&name, role).await;
+        let credential = self.credential(&other).await;
+        let right = self.token(&other, &credential, word, 0);
+
+        refused("no token", None).await;
+        refused("a token that is not ours, bent, or of another dialect", Some("Bearer x")).await;
+        let hs256 = {
+            let header = Header { typ: Some("JWT".into()), ..Header::new(Algorithm::HS256) };
+            let claims =
+                json!({ "sub": self.owner.id, "iat": 1_790_000_000_000_i64, "exp": 9_999_999_999_999_i64, "identifiant": "a" });
+            jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&[7; 32])).unwrap()
+        };
+        refused("a token that is not ours, bent, or of another dialect", Some(&format!("Bearer {hs256}"))).await;
+        refused("a token whose time is over", Some(&self.token(&other, &credential, word, LIFE as i64 + 60))).await;
+        refused("a token without the scope", Some(&self.token(&other, &credential, other_word, 0))).await;
+        let basic = |secret: &str| format!("Basic {}", STANDARD.encode(format!("{}:{secret}", other.key)));
+        refused("a wrong secret (Basic)", Some(&basic("cs_wrong"))).await;
+        refused("Basic, and the account does not take it", Some(&basic(&other.secret))).await;
+        if let Some(foreign) = sample(route).foreign {
+            expect("another account's object", route, self.ask(route, Some(&right)).await, foreign).await;
+        }
+        let own = if scope == Scope::Validate { &self.validator } else { &self.owner };
+        let own = self.token(own, &self.credential(own).await, word, 0);
+        expect("in order", route, self.ask(route, Some(&own)).await, sample(route).own).await;
+        self.service.ledger.set_networks(&name, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+        refused("an address outside the list", Some(&right)).await;
+        self.service.ledger.set_networks(&name, &[]).await.unwrap();
+        let few = Changes { requests_per_second: Change::Set(1), burst: Change::Set(1), digests_per_day: Change::Keep };
+        self.service.ledger.change_limits(Some(&name), few).await.unwrap();
+        let (status, code) = self.documented("too many requests", 0).unwrap();
+        let mut answer = self.ask(route, Some(&right)).await;
+        for _ in 0..100 {
+            if answer.status() == status {
+                break;
+            }
+            answer = self.ask(route, Some(&right)).await;
+        }
+        expect("too many requests", route, answer, (status, &code)).await;
+        self.service
+            .ledger
+            .change_limits(
+                Some(&name),
+                Changes { requests_per_second: Change::Default, burst: Change::Default, digests_per_day: Change::Keep },
+            )
+            .await
+            .unwrap();
+        self.service.ledger.revoke_tokens(&name).await.unwrap();
+        refused("a revoked token", Some(&right)).await;
+        let fresh = self.token(&other, &self.credential(&other).await, word, 0);
+        self.service.ledger.disable_account(&name).await.unwrap();
+        refused("a disabled account or a revoked credential", Some(&fresh)).await;
+    }
+
+    async fn try_client(&self, route: &Route, crowded: &Service) {
+        let refused = async |what: &str, authorization: Option<&str>| {
+            let (status, code) = self.documented(what, 1).unwrap();
+            expect(what, route, self.ask(route, authorization).await, (status, &code)).await;
+        };
+        let name = format!("{} client", route.path);
+        let account = self.service.account(&name, Role::Partner).await;
+        let basic = |secret: &str| format!("Basic {}", STANDARD.encode(format!("{}:{secret}", account.key)));
+        let right = basic(&account.secret);
+        refused("no token", None).await;
+        refused("a token that is not ours, bent, or of another dialect", Some("Bearer x")).await;
+        refused("a wrong secret (Basic)", Some(&basic("cs_wrong"))).await;
+        expect("in order", route, self.ask(route, Some(&right)).await, sample(route).own).await;
+        self.service.ledger.set_networks(&name, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
+        refused("an address outside the list", Some(&right)).await;
+        self.service.ledger.set_networks(&name, &[]).await.unwrap();
+        self.service.ledger.disable_account(&name).await.unwrap();
+        refused("a disabled account or a revoked credential", Some(&right)).await;
+        let mut answer = crowded.post_form(route.path, "").await;
+        for _ in 0..100 {
+            if answer.status() == 429 {
+                break;
+            }
+            answer = crowded.post_form(route.path, "").await;
+        }
+        let (status, code) = self.documented("too many requests", 1).unwrap();
+        expect("too many requests", route, answer, (status, &code)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_refuses_as_documented() {
+    let service = forgetful().await;
+    let crowded = service.twin(|state| state.rates = Arc::new(Rates::new(Rate { per_second: 1, burst: 1 }))).await;
+    let office = office(&service, 2, &["first", "second"]).await;
+    service.submit(&office.token, &[digest(1)]).await;
+    service.seal().await;
+    let wish = json!({ "proofs": [{ "digest": digest(2) }], "validation": true });
+    let validation = service.propose(&office.token, &wish).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
+    let (validator, token) = office.validators[0].clone();
+    let decided: Value = service.decide(&token, &validation, "approve").await.json().await.unwrap();
+    let decision = decided["decisions"][0]["digest"].as_str().unwrap().to_owned();
+    let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
+    let (owner, documented) = (office.owner, refusals());
+    let table = Table { service, tokens, owner, validator, validation, decision, documented, tried: Default::default() };
+    for route in routes::all() {
+        match route.access {
+            Access::Public => {
+                for authorization in [None, Some("Bearer x"), Some("Basic x")] {
+                    expect("public", route, table.ask(route, authorization).await, sample(route).own).await;
+                }
+            }
+            Access::Client => table.try_client(route, &crowded).await,
+            Access::Scope(scope) => table.try_scope(route, scope).await,
+        }
+        let other = table.service.client.request(Method::DELETE, format!("{}{}", table.service.base, sample(route).path));
+        problem(other.send().await.unwrap(), 405, "method_not_allowed").await;
+    }
+    let documented: Vec<&String> = table.documented.keys().collect();
+    assert_eq!(table.tried.borrow().iter().collect::<Vec<_>>(), documented, "every documented refusal is tried");
+}

@@ -1,0 +1,327 @@
+//! Documents that wait for validators: nothing enters the pool around them, and each decision takes place whole or not at all.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sceau::ledger::accounts::{AccountId, Role};
+use sceau::ledger::intake::{Detail, Intake, IntakeError, Limits, Submission};
+use sceau::ledger::validations::{Asked, Decided, Request, State, Validation, Waiting};
+use sceau::ledger::{Ledger, LedgerError};
+use sceau::ports::{Entropy, Ports, SystemClock, SystemEntropy};
+use sceau_verifier::decision::{self, Choice, Statement};
+use sceau_verifier::{Digest, utc};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{account, digest, ledger};
+use crate::support::{Database, database};
+
+struct Office {
+    database: Database,
+    ledger: Ledger,
+    intake: Intake,
+    ports: Ports,
+    owner: AccountId,
+    validators: Vec<AccountId>,
+    _lanes: JoinSet<()>,
+}
+
+/// An account that wants `needed` approvals, and `count` validators of it.
+async fn office(needed: u32, count: usize) -> Office {
+    let database = database().await;
+    let ledger = ledger(&database);
+    let owner = account(&ledger, "owner").await;
+    let mut validators = Vec::new();
+    for n in 0..count {
+        let name = format!("notary {n}");
+        validators.push(ledger.create_account(&name, Role::Validator, &format!("ck_n{n}"), [0; 32]).await.unwrap());
+        ledger.add_validator("owner", &name).await.unwrap();
+    }
+    ledger.require_approvals("owner", needed).await.unwrap();
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let (intake, lanes) = Intake::start(&ledger, &entropy, Limits::default());
+    let ports = Ports { clock: Arc::new(SystemClock), entropy };
+    Office { database, ledger, intake, ports, owner, validators, _lanes: lanes }
+}
+
+fn request(number: u64) -> Request {
+    let detail = Detail { file_name: Some(format!("acte {number}.pdf")), ..Detail::default() };
+    Request { digest: digest(9, number), detail: Some(detail), again: false }
+}
+
+impl Office {
+    async fn ask(&self, request: Request) -> Asked {
+        self.ledger.await_validation(self.owner, &[request], &self.ports).await.expect("stored")[0]
+    }
+
+    async fn wait(&self, number: u64) -> Waiting {
+        match self.ask(request(number)).await {
+            Asked::Waiting(waiting) => waiting,
+            Asked::Accepted(accepted) => panic!("{accepted:?}"),
+        }
+    }
+
+    async fn decide(&self, id: Uuid, validator: usize, choice: Choice) -> Decided {
+        let by = self.validators[validator];
+        self.ledger.decide(id, by, choice, "vu", self.ports.entropy.as_ref()).await.expect("decided")
+    }
+
+    async fn stands(&self, id: Uuid, validator: usize, choice: Choice) -> Validation {
+        match self.decide(id, validator, choice).await {
+            Decided::Stands(validation) => *validation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn submit(&self, digest: Digest) -> Result<bool, IntakeError> {
+        let item = Submission { account: self.owner, digest, detail: None };
+        self.intake.accept(vec![item]).await.map(|accepted| accepted[0].fresh)
+    }
+
+    async fn batch_of(&self, digest: &Digest) -> Option<u64> {
+        self.ledger.proof(self.owner, digest).await.unwrap().map(|proof| proof.batch)
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_last_approval_brings_the_document_into_the_pool() {
+    let office = office(2, 3).await;
+    let waiting = office.wait(1).await;
+    assert!(waiting.fresh && waiting.state == State::Awaiting && (waiting.approvals, waiting.approvals_needed) == (0, 2));
+    assert_eq!(office.batch_of(&waiting.digest).await, None, "waiting is no proof");
+    let again = office.wait(1).await;
+    assert_eq!(again, Waiting { fresh: false, ..waiting }, "submitting again changes nothing");
+
+    let first = office.stands(waiting.id, 0, Choice::Approved).await;
+    assert_eq!((first.state, first.approvals()), (State::Awaiting, 1));
+    assert_eq!(office.batch_of(&waiting.digest).await, None, "one of two");
+    assert!(office.batch_of(&first.decisions[0].digest).await.is_some(), "each decision is sealed from when it was made");
+
+    let second = office.stands(waiting.id, 2, Choice::Approved).await;
+    assert_eq!((second.state, second.approvals()), (State::Accepted, 2));
+    let proof = office.ledger.proof(office.owner, &waiting.digest).await.unwrap().expect("a proof");
+    assert_eq!(proof.salt, waiting.salt, "the salt is the one acknowledged");
+    assert_eq!(proof.detail, request(1).detail.unwrap());
+    assert_eq!(office.batch_of(&second.decisions[1].digest).await, Some(proof.batch), "one transaction, one batch");
+    assert!(matches!(office.ask(request(1)).await, Asked::Accepted(accepted) if accepted.salt == waiting.salt));
+    assert!(matches!(office.decide(waiting.id, 1, Choice::Refused).await, Decided::Settled(_)), "too late");
+
+    for (decision, name) in second.decisions.iter().zip(["notary 0", "notary 2"]) {
+        let statement = Statement::parse(&decision.statement).expect("canonical");
+        assert_eq!(Digest::of(decision.statement.as_bytes()), decision.digest);
+        assert_eq!((statement.document, statement.account.as_str()), (waiting.digest, "owner"));
+        assert_eq!((statement.validator.as_str(), decision.validator_name.as_str()), (name, name));
+        assert_eq!((statement.decision, statement.comment.as_str()), (Choice::Approved, "vu"));
+        assert_eq!(statement.decided_at, u64::try_from(decision.decided_at.unix_timestamp()).unwrap());
+        assert!(statement.decided_at <= utc::MAX);
+        let sealed = office.ledger.proof(office.owner, &decision.digest).await.unwrap().expect("sealed");
+        assert_eq!(sealed.salt, decision::salt(&decision.digest), "marked as a decision");
+    }
+}
+
+#[tokio::test]
+async fn one_refusal_refuses_and_only_a_new_round_opens_again() {
+    let office = office(2, 2).await;
+    let waiting = office.wait(1).await;
+    office.stands(waiting.id, 0, Choice::Approved).await;
+    let refused = office.stands(waiting.id, 1, Choice::Refused).await;
+    assert_eq!(refused.state, State::Refused);
+    assert!(refused.settled_at.is_some());
+    assert_eq!(office.batch_of(&waiting.digest).await, None);
+    assert!(office.batch_of(&refused.decisions[1].digest).await.is_some(), "the refusal is sealed");
+
+    let same = office.wait(1).await;
+    assert_eq!((same.id, same.state, same.fresh), (waiting.id, State::Refused, false), "refused stays refused");
+    let past = office.submit(waiting.digest).await.expect_err("not around the refusal");
+    assert!(matches!(past, IntakeError::Ledger(error) if matches!(*error, LedgerError::Held)));
+
+    let Asked::Waiting(round) = office.ask(Request { again: true, ..request(1) }).await else { panic!("accepted") };
+    assert!(round.fresh && round.id != waiting.id && round.approvals == 0, "old approvals do not count: {round:?}");
+    let Asked::Waiting(still) = office.ask(Request { again: true, ..request(1) }).await else { panic!("accepted") };
+    assert_eq!((still.id, still.fresh), (round.id, false), "one round at a time");
+    for validator in [0, 1] {
+        office.stands(round.id, validator, Choice::Approved).await;
+    }
+    assert!(office.batch_of(&waiting.digest).await.is_some());
+    assert!(!office.submit(waiting.digest).await.expect("answered as it stands"), "not new");
+}
+
+#[tokio::test]
+async fn nothing_goes_around_the_validators_and_neighbours_do_not_suffer() {
+    let office = office(1, 1).await;
+    let waiting = office.wait(1).await;
+    let stranger = account(&office.ledger, "stranger").await;
+    let (past, free, other) = tokio::join!(
+        office.submit(waiting.digest),
+        office.submit(digest(9, 2)),
+        office.intake.accept(vec![Submission { account: stranger, digest: waiting.digest, detail: None }]),
+    );
+    assert!(matches!(past, Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Held)));
+    assert!(free.expect("accepted"), "another document of the same account, in the same commit");
+    assert!(other.expect("accepted")[0].fresh, "a digest belongs to each account by itself");
+    let before = office.ask(request(2)).await;
+    assert!(matches!(before, Asked::Accepted(accepted) if !accepted.fresh), "what is a proof does not wait: {before:?}");
+    assert_eq!(office.count("select count(*) from validations").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn decisions_at_once_are_put_in_order() {
+    let office = Arc::new(office(3, 8).await);
+    for number in 0..6 {
+        let id = office.wait(number).await.id;
+        let mut tasks = JoinSet::new();
+        for n in 0..16 {
+            let office = Arc::clone(&office);
+            // Each of eight twice; in odd rounds one of them refuses.
+            let choice = if number % 2 == 1 && n % 8 == 5 { Choice::Refused } else { Choice::Approved };
+            tasks.spawn(async move { office.decide(id, n % 8, choice).await });
+        }
+        let outcomes = tasks.join_all().await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Decided::Stands(_) | Decided::Settled(_))), "{outcomes:?}");
+        let validation = office.ledger.validation(id, office.owner).await.unwrap().expect("there");
+        let by: HashSet<AccountId> = validation.decisions.iter().map(|decision| decision.validator).collect();
+        assert_eq!(by.len(), validation.decisions.len(), "one decision a validator");
+        let refused = validation.decisions.iter().any(|decision| decision.choice == Choice::Refused);
+        let accepted = office.batch_of(&digest(9, number)).await.is_some();
+        assert_eq!((refused, accepted), (validation.state == State::Refused, validation.state == State::Accepted));
+        assert!(if accepted { validation.approvals() == 3 } else { validation.approvals() < 3 }, "{validation:?}");
+        for decision in &validation.decisions {
+            assert!(office.batch_of(&decision.digest).await.is_some(), "what stands is sealed");
+        }
+    }
+    let decisions = office.count("select count(*) from decisions").await;
+    let accepted = office.count("select count(*) from validations where state = 'accepted'").await;
+    assert_eq!(office.count("select count(*) from proofs").await, decisions + accepted, "and nothing else");
+}
+
+#[tokio::test]
+async fn a_decision_takes_place_whole_or_not_at_all() {
+    let office = office(1, 1).await;
+    let waiting = office.wait(1).await;
+    // The last write of the transaction fails: the document's own way into the pool.
+    for statement in [
+        "create function fail() returns trigger language plpgsql as $$ begin raise exception 'planned'; end $$",
+        "create trigger fail before insert on proof_details for each row execute function fail()",
+    ] {
+        sqlx::query(statement).execute(&office.database.pool).await.unwrap();
+    }
+    let by = office.validators[0];
+    let failed = office.ledger.decide(waiting.id, by, Choice::Approved, "", &SystemEntropy).await;
+    assert!(matches!(failed, Err(LedgerError::Database(_))), "{failed:?}");
+    let validation = office.ledger.validation(waiting.id, office.owner).await.unwrap().expect("there");
+    assert!(validation.state == State::Awaiting && validation.decisions.is_empty(), "{validation:?}");
+    assert_eq!(office.count("select count(*) from proofs").await, 0);
+    sqlx::query("drop trigger fail on proof_details").execute(&office.database.pool).await.unwrap();
+
+    let made = office.stands(waiting.id, 0, Choice::Approved).await;
+    let repeated = office.stands(waiting.id, 0, Choice::Approved).await;
+    assert_eq!(made.decisions[0].statement, repeated.decisions[0].statement, "an answer that was lost is given again");
+    assert!(matches!(office.decide(waiting.id, 0, Choice::Refused).await, Decided::Differs(_)), "the first word stands");
+    assert_eq!(office.count("select count(*) from proofs").await, 2);
+}
+
+#[tokio::test]
+async fn strangers_and_former_validators_see_and_decide_nothing() {
+    let office = office(1, 2).await;
+    let waiting = office.wait(1).await;
+    let other = office.ledger.create_account("other notary", Role::Validator, "ck_other", [0; 32]).await.unwrap();
+    office.ledger.remove_validator("owner", "notary 1").await.unwrap();
+    for viewer in [other, office.validators[1], account(&office.ledger, "partner").await] {
+        assert!(office.ledger.validation(waiting.id, viewer).await.unwrap().is_none());
+        assert!(office.ledger.waiting_for(viewer, None, 10).await.unwrap().is_empty());
+        let decided = office.ledger.decide(waiting.id, viewer, Choice::Approved, "", &SystemEntropy).await.unwrap();
+        assert!(matches!(decided, Decided::Unknown), "{decided:?}");
+    }
+    let own = office.ledger.decide(waiting.id, office.owner, Choice::Approved, "", &SystemEntropy).await.unwrap();
+    assert!(matches!(own, Decided::Unknown), "nobody approves for himself");
+    assert!(office.ledger.validation(waiting.id, office.owner).await.unwrap().is_some());
+    assert_eq!(office.count("select count(*) from decisions").await, 0);
+
+    for (account, validator) in [
+        ("owner", "owner"),
+        ("owner", "partner"),
+        ("owner", "nobody"),
+        ("nobody", "notary 0"),
+        ("owner", "notary 0"),
+        ("other notary", "other notary"),
+    ] {
+        let refused = office.ledger.add_validator(account, validator).await;
+        assert!(matches!(refused, Err(LedgerError::Moved { .. })), "{account} {validator}: {refused:?}");
+    }
+    office.ledger.add_validator("owner", "notary 1").await.expect("it may come back");
+    office.stands(waiting.id, 1, Choice::Approved).await;
+}
+
+#[tokio::test]
+async fn who_has_too_few_validators_cannot_wait_for_them() {
+    let office = office(2, 1).await;
+    let refused = office.ledger.await_validation(office.owner, &[request(1)], &office.ports).await;
+    assert!(matches!(refused, Err(LedgerError::TooFewValidators)), "{refused:?}");
+    assert_eq!(office.count("select count(*) from validations").await, 0);
+    assert!(office.submit(digest(9, 1)).await.expect("accepted"), "nothing waits");
+    assert!(matches!(office.ask(request(1)).await, Asked::Accepted(_)), "what is a proof needs nobody");
+    for count in [0, 11] {
+        assert!(office.ledger.require_approvals("owner", count).await.is_err(), "{count}");
+    }
+}
+
+#[tokio::test]
+async fn a_validators_list_is_paged_and_holds_what_waits_for_it() {
+    let office = office(2, 2).await;
+    let items: Vec<Request> = (0..7).map(request).collect();
+    office.ledger.await_validation(office.owner, &items, &office.ports).await.expect("stored");
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = office.ledger.waiting_for(office.validators[0], after, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        seen.extend(page.iter().map(|validation| (validation.id, validation.digest)));
+    }
+    assert_eq!(seen.len(), 7);
+    assert_eq!(seen.iter().map(|(_, digest)| *digest).collect::<HashSet<_>>().len(), 7);
+    office.stands(seen[0].0, 0, Choice::Approved).await;
+    office.stands(seen[1].0, 1, Choice::Refused).await;
+    let mine = office.ledger.waiting_for(office.validators[0], None, 10).await.unwrap();
+    assert_eq!(mine.len(), 5, "neither what I decided nor what is settled");
+    assert_eq!(office.ledger.waiting_for(office.validators[1], None, 10).await.unwrap().len(), 6);
+}
+
+/// Direct submissions and requests to wait for the same digests, at once: what was acknowledged as waiting before a direct
+/// submission began is never accepted by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_submissions_keep_what_was_acknowledged() {
+    let office = Arc::new(office(1, 1).await);
+    let mut tasks = JoinSet::new();
+    for number in 0..40 {
+        let office = Arc::clone(&office);
+        tasks.spawn(async move {
+            if number >= 30 {
+                // Acknowledged first: none of those that come later gets past it.
+                let waiting = office.ask(request(number)).await;
+                let late = (0..4).map(|_| office.submit(digest(9, number)));
+                assert!(futures_util::future::join_all(late).await.iter().all(Result::is_err), "{waiting:?}");
+                return waiting;
+            }
+            let waiting = office.ask(request(number));
+            let direct = office.submit(digest(9, number));
+            let (waiting, direct) = tokio::join!(waiting, direct);
+            let after = office.submit(digest(9, number)).await;
+            if direct.is_ok() {
+                assert!(!after.expect("it is a proof"), "a proof stays one");
+            } else {
+                assert!(after.is_err(), "it waits");
+            }
+            waiting
+        });
+    }
+    for asked in tasks.join_all().await {
+        if let Asked::Waiting(waiting) = asked {
+            assert_eq!(office.stands(waiting.id, 0, Choice::Approved).await.state, State::Accepted);
+            assert!(office.batch_of(&waiting.digest).await.is_some());
+        }
+    }
+}
