@@ -246,3 +246,63 @@ impl Tokens {
         self.current().keys.public()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::accounts::{AccountId, Role};
+    use crate::ledger::limits::Limits;
+    use crate::ports::SystemEntropy;
+
+    const LIFE: u64 = 600;
+
+    fn credential() -> Credential {
+        Credential {
+            account: AccountId(1),
+            role: Role::Partner,
+            secret_hash: [0; 32],
+            active: true,
+            basic: false,
+            networks: None,
+            generation: 0,
+            revoked: Vec::new(),
+            limits: Limits { requests_per_second: 1, burst: 1, digests_per_day: None },
+            subscribed_until: None,
+        }
+    }
+
+    fn pem(byte: u8) -> String {
+        use base64::Engine;
+        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[byte; 32]].concat();
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// What is remembered of a token is its signature only, and only while its key is there.
+    #[test]
+    fn a_token_that_was_checked_before_still_ends_with_its_time_and_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("1.pem"), folder.path().join("2.pem"));
+        std::fs::write(&old, pem(1)).unwrap();
+        let tokens = Tokens::load(folder.path(), "http://here", LIFE).unwrap();
+        let now = time::macros::datetime!(2026-11-22 12:00 UTC);
+        let token = tokens.issue(&credential(), "ck", Scopes::of_role(Role::Partner), now, &SystemEntropy).unwrap();
+        let end = now + Duration::from_secs(LIFE + LEEWAY.unsigned_abs());
+        for _ in 0..2 {
+            assert!(tokens.check(&token, now).is_ok());
+            assert!(tokens.check(&token, end - Duration::from_secs(1)).is_ok());
+            assert_eq!(tokens.check(&token, end).unwrap_err(), Refused::Expired);
+            assert_eq!(tokens.check(&token, now - Duration::from_secs(31)).unwrap_err(), Refused::Invalid);
+            // One byte of the signature.
+            let (body, last) = token.split_at(token.len() - 2);
+            let other = if last.starts_with('A') { "B" } else { "A" };
+            assert_eq!(tokens.check(&format!("{body}{other}{}", &last[1..]), now).unwrap_err(), Refused::Invalid);
+        }
+        std::fs::write(&new, pem(2)).unwrap();
+        assert!(tokens.reload().unwrap());
+        assert!(tokens.check(&token, now).is_ok(), "its key is still there");
+        std::fs::remove_file(old).unwrap();
+        assert!(tokens.reload().unwrap());
+        assert_eq!(tokens.check(&token, now).unwrap_err(), Refused::Invalid);
+    }
+}
