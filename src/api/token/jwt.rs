@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
+use sceau_verifier::promise::Payload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -192,6 +193,12 @@ impl Tokens {
         let key = current.keys.signing(now);
         let header = Header { typ: Some(TYPE.into()), kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &claims, &key.signing)
+    }
+
+    /// Signs a promise (verifier/SPEC.md §2.6) with the key that signs tokens now. Its type tells it from a token.
+    #[must_use]
+    pub fn promise(&self, payload: &Payload, now: OffsetDateTime) -> String {
+        self.current().keys.signing(now).promise(payload)
     }
 
     /// Checks a token: length, algorithm, type, key, signature, issuer, audience, then its times.
