@@ -101,8 +101,8 @@ fn kept(folder: &Path, file: &Path, receipt: &Path, block_hash: &str) -> (i32, S
         command.args(script).arg("--promise").arg(&promise).arg("--keys").arg(&keys).arg(file);
         let output = command.arg("--receipt").arg(receipt).args(["--block-hash", block_hash, "--json"]).output();
         let output = output.expect("a verifier runs");
-        let answer: Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        let answer: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
         (output.status.code().expect("an exit status"), answer["outcome"].as_str().unwrap_or_default().to_owned())
     });
     assert_eq!(answers[0], answers[1], "sceau-verify and check.py disagree on {}", promise.display());

@@ -141,13 +141,14 @@ async fn the_client_keeps_what_is_promised_and_checks_it() {
     let run = |arguments: &'static [&str]| tokio::task::block_in_place(|| place.run(arguments));
     run(&["submit", "--promises", "kept", "a", "b"]).ends(0);
     run(&["submit", "--promises", "kept", "c", "a"]).ends(0);
-    let mut names: Vec<String> = std::fs::read_dir(place.path("kept"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        std::fs::read_dir(place.path("kept")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert!(names.len() == 3 && names[0].starts_with("keys-"), "{names:?}");
-    assert!(names[1].starts_with("promise-000000001-000000002-") || names[1].starts_with("promise-000000001-000000003-"), "{names:?}");
+    assert!(
+        names[1].starts_with("promise-000000001-000000002-") || names[1].starts_with("promise-000000001-000000003-"),
+        "{names:?}"
+    );
     let keys = std::fs::read(place.path("kept").join(&names[0])).unwrap();
     for name in &names[1..] {
         let saved = std::fs::read(place.path("kept").join(name)).unwrap();

@@ -92,7 +92,7 @@ impl Client {
                         })
                         .collect();
                     if kind == 2 {
-                        // What the database refuses at the last moment, after numbers were given.
+                        // What Postgres cannot store: the whole call fails, with its neighbours in the same commit.
                         items.last_mut().unwrap().detail = Some(Detail { file_name: Some("\0".into()), ..Detail::default() });
                     }
                     let whose: Vec<AccountId> = items.iter().map(|item| item.account).collect();
@@ -208,6 +208,27 @@ async fn numbers_have_no_hole_whatever_fails() {
         log.accepted.len(),
         log.failed
     );
+}
+
+/// Control: numbers that do not come back with what fails leave holes, and the audit says so.
+#[tokio::test]
+async fn numbers_from_a_sequence_leave_holes() {
+    let database = database().await;
+    let ledger = ledger(&database);
+    let account = account(&ledger, "holes").await;
+    let (intake, _lanes) = Intake::start(&ledger, &(Arc::new(SystemEntropy) as _), Limits::default());
+    let broken = "create sequence numbers; do $x$ begin
+        execute replace(pg_get_functiondef('accept_proofs'::regproc), 'c.last + n.place', 'nextval(''numbers'')'); end $x$";
+    sqlx::raw_sql(broken).execute(&database.pool).await.expect("replaced");
+    sqlx::query("update accounts set digests_per_day = 2").execute(&database.pool).await.unwrap();
+    for (numbers, taken) in [(0..1, true), (1..3, false), (3..4, true)] {
+        let items = numbers.map(|number| Submission { account, digest: digest(2, number), detail: None }).collect();
+        assert_eq!(intake.accept(items).await.is_ok(), taken, "two a day");
+    }
+    let report = sceau::audit::run(&ledger, &[], |_| ()).await.expect("a report");
+    let first = report.findings.first().expect("a hole");
+    assert_eq!((first.table, &*first.key), ("proofs", &*format!("account_id={}", account.0)));
+    assert!(first.what.contains("hole"), "{}", first.what);
 }
 
 fn seconds() -> u64 {
