@@ -131,7 +131,9 @@ fn meaning(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     if let Some(anchor) = certificate.proof() {
         // Both articles together, on a page of their own if need be.
         flow.article(sections.scope, 330.0);
-        flow.columns([(sections.proven, "+", words.proven), (sections.not_proven, "–", words.not_proven)]);
+        let validated = (!certificate.decisions.is_empty()).then_some(words.not_proven_of_validators);
+        let not_proven: Vec<&str> = words.not_proven.iter().copied().chain(validated).collect();
+        flow.columns([(sections.proven, "+", words.proven), (sections.not_proven, "–", &not_proven)]);
         flow.article(sections.check, 90.0);
         let (before, after) = words.check.split_at(1);
         flow.paragraph(BODY, before[0], 1.0);

@@ -95,6 +95,7 @@ pub(super) const WORDS: Words = Words {
         "That it did not exist much earlier, or that it is the only such document.",
         "The time of acceptance, the time of sealing, the file’s name and the depositor’s: these are statements.",
     ],
+    not_proven_of_validators: "That the validators named decided in person: their decisions are sealed as the operator recorded them.",
     check: &[
         "A receipt, receipt.json, is attached to this PDF file. With the document itself it is all that verification needs: neither the operator nor its servers have a part in it. The free program sceau-verify, or any other written from its public specification, does it:",
         "The hash of the block is to be confirmed with a source of your own choice: a node that you run, or a public explorer that you trust. The registry is the one that the operator publishes.",

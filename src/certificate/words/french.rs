@@ -95,6 +95,7 @@ pub(super) const WORDS: Words = Words {
         "Qu’il n’existait pas bien plus tôt, ou qu’il est le seul de son espèce.",
         "La date d’acceptation, la date de scellement, le nom du fichier et celui du déposant : ce sont des déclarations.",
     ],
+    not_proven_of_validators: "Que les validateurs nommés ont décidé en personne : leurs décisions sont scellées telles que l’opérateur les a consignées.",
     check: &[
         "Un reçu, receipt.json, est joint à ce fichier PDF. Avec le document lui-même, il suffit à la vérification : ni l’opérateur ni ses serveurs ne sont nécessaires. Le programme libre sceau-verify, ou tout autre écrit d’après sa spécification publique, s’en charge :",
         "L’empreinte du bloc est à confirmer auprès d’une source de votre choix : un nœud que vous tenez, ou un explorateur public auquel vous vous fiez. Le registre est celui que l’opérateur publie.",

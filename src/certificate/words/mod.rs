@@ -70,6 +70,8 @@ pub struct Words {
     pub proven: &'static [&'static str],
     /// What it does not.
     pub not_proven: &'static [&'static str],
+    /// What it does not of validators, where it names any.
+    pub not_proven_of_validators: &'static str,
     /// How to check it without us; `{command}`-free paragraphs.
     pub check: &'static [&'static str],
     /// The same while nothing is proven.
