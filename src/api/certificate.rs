@@ -48,6 +48,7 @@ struct Facts {
     digest: Digest,
     detail: Detail,
     received_at: OffsetDateTime,
+    anchor_by: Option<OffsetDateTime>,
     stage: Staged,
     decisions: Vec<Decision>,
     verify_url: String,
@@ -71,6 +72,7 @@ pub async fn render(api: &State, account: AccountId, proof: &Proof, language: La
         digest: proof.digest,
         detail: proof.detail.clone(),
         received_at: proof.received_at,
+        anchor_by: proof.anchor_by,
         stage: assembled.map_or(Staged::Pending(proof.batch), |assembled| Staged::Sealed(Box::new(assembled))),
         decisions: api.ledger.approvals_of(account, &proof.digest).await?,
         verify_url: format!("{}/check/{}#{}", api.public_url, proof.batch, proof.digest),
@@ -88,6 +90,7 @@ pub async fn render_held(api: &State, validation: Validation, language: Language
         digest: validation.digest,
         detail: validation.detail,
         received_at: validation.received_at,
+        anchor_by: None,
         stage: match validation.state {
             Standing::Refused => Staged::Refused,
             Standing::Awaiting | Standing::Accepted => Staged::Awaiting(validation.approvals_needed),
@@ -100,7 +103,7 @@ pub async fn render_held(api: &State, validation: Validation, language: Language
 
 async fn draw(api: &State, facts: Facts, language: Language) -> Result<Rendered> {
     let chains = api.ledger.chains().await?;
-    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.of(facts.received_at));
+    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.kept(facts.anchor_by, facts.received_at));
     let permit = RENDERINGS.acquire().await.map_err(|error| Code::Internal.because(error))?;
     let rendered = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also when nobody waits for it any more.

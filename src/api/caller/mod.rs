@@ -26,6 +26,8 @@ use crate::ledger::limits::Limits;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
+    /// Its name, as promises have it.
+    pub name: String,
     /// Its role as it is now.
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
@@ -97,7 +99,8 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, role, scopes, limits, meter, subscribed_until };
+        let name = credential.name.clone();
+        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until };
         caller.need(scope)?;
         Ok(caller)
     }
