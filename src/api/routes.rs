@@ -45,6 +45,12 @@ impl Route {
         Self { method: "POST", path, access, handler, alone: false }
     }
 
+    /// A route of another method; `handler` is `|| put(…)`, say.
+    #[must_use]
+    pub const fn other(method: &'static str, path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method, path, access, handler, alone: false }
+    }
+
     /// It needs no database, or says itself that there is none.
     const fn alone(self) -> Self {
         Self { alone: true, ..self }
