@@ -29,7 +29,6 @@ fn sign(key: &SigningKey, records: &[Record]) -> [u8; 64] {
 }
 
 /// The fastest of some rounds, for one call.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures")]
 fn best<T>(calls: u32, work: impl Fn() -> T) -> Duration {
     let round = || {
         let begun = Instant::now();
