@@ -1,6 +1,7 @@
 //! The routes of Sceau's own dialect, under `/v1`.
 
 pub(super) mod batch;
+pub(super) mod bulk;
 mod certificate;
 mod item;
 mod proof;

@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod batch;
+mod bulk;
 mod certificate;
 mod evidence;
 mod identity;
