@@ -3,7 +3,10 @@
 pub(super) mod batch;
 pub(super) mod bulk;
 mod certificate;
+mod erase;
+mod idempotency;
 mod item;
+mod list;
 mod proof;
 mod service;
 mod submit;
@@ -11,7 +14,7 @@ mod tile;
 mod validation;
 mod verify;
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
 use uuid::Uuid;
@@ -24,6 +27,8 @@ use crate::ledger::anchors::{Anchor, AnchorState};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
+    Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)),
+    Route::delete("/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase)),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
     Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate)),

@@ -43,9 +43,20 @@ struct Answer {
 /// The caller's proof of `digest`.
 ///
 /// # Errors
-/// [`Code::ProofUnknown`], also for a digest that waits for validators.
+/// [`Code::ProofUnknown`], also for a digest that waits for validators; [`Code::ProofErased`].
 pub(super) async fn find(api: &State, caller: &Caller, digest: &Digest) -> Result<Proof> {
-    api.ledger.proof(caller.account, digest).await?.ok_or_else(super::unknown)
+    match api.ledger.proof(caller.account, digest).await? {
+        Some(proof) => Ok(proof),
+        None => Err(gone(api, caller, digest).await?),
+    }
+}
+
+/// Why there is no proof: nobody submitted it, or it was erased.
+async fn gone(api: &State, caller: &Caller, digest: &Digest) -> Result<Problem> {
+    let Some(erasure) = api.ledger.erasure(caller.account, digest).await? else { return Ok(super::unknown()) };
+    let erased_at = erasure.erased_at.format(&Rfc3339).unwrap_or_default();
+    let problem = Problem::new(Code::ProofErased).member("number", erasure.number).member("batch", erasure.batch);
+    Ok(problem.member("erased_at", erased_at))
 }
 
 /// What the caller submitted: a proof, or a digest that is with its validators.
@@ -68,7 +79,7 @@ pub(super) async fn find_any(api: &State, caller: &Caller, digest: &Digest) -> R
             find(api, caller, digest).await.map(|proof| Found::Proof(Box::new(proof)))
         }
         Some(validation) => Ok(Found::Held(Box::new(validation))),
-        None => Err(super::unknown()),
+        None => Err(gone(api, caller, digest).await?),
     }
 }
 

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::item::{self, Body, MOST, Read};
 use super::validation::Progress;
-use super::{Links, bulk};
+use super::{Links, bulk, idempotency};
 use crate::api::State;
 use crate::api::body::{JsonBytes, media_type};
 use crate::api::caller::Caller;
@@ -24,6 +24,7 @@ use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, IntakeError, Submission};
 use crate::ledger::proofs::Status;
 use crate::ledger::validations::{Asked, Request, Waiting};
+use crate::ports::Ports;
 
 /// Faults listed at most; all are counted.
 const LISTED: usize = 100;
@@ -70,15 +71,26 @@ impl Acknowledged {
 /// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`].
 pub async fn submit(api: State, caller: Caller, request: HttpRequest) -> Result<Response> {
     caller.subscribed(api.ports.clock.now())?;
+    let key = idempotency::key(request.headers())?;
     if media_type(request.headers()) == bulk::MEDIA {
-        return bulk::submit(api, caller, request).await;
+        return match key {
+            None => bulk::submit(api, caller, request).await,
+            Some(_) => Err(Code::IdempotencyKeyInvalid.with("a stream of lines has no key: sending it again is safe")),
+        };
     }
     let body = JsonBytes::from_request(request, &api).await?;
+    let Some(key) = key else { return whole(api.clone(), caller, body, api.ports).await };
+    let of = idempotency::Request { key, fingerprint: body.fingerprint("POST /v1/proofs") };
+    idempotency::once(api.clone(), caller.clone(), of, move |ports| whole(api, caller, body, ports)).await
+}
+
+/// A submission that is read and answered as a whole. Salts are drawn from `ports`.
+async fn whole(api: State, caller: Caller, body: JsonBytes, ports: Ports) -> Result<Response> {
     let items = read(&body)?;
     let again = || read(&body);
     let quota = ask_quota(&api, &caller, &items).await?;
-    let asked = ask(&api, caller.account, &items).await?;
-    let accepted = accept(&api, &caller, items, &again, &quota).await?;
+    let asked = ask(&api, caller.account, &items, &ports).await?;
+    let accepted = accept(&api, &caller, items, &again, &quota, &ports).await?;
     let outcomes = merge(asked, accepted);
     quota.note(fresh(&outcomes));
     let proofs = acknowledge(&api, outcomes.into_iter().map(|(_, outcome)| outcome).collect()).await?;
@@ -161,7 +173,7 @@ async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Resul
 ///
 /// # Errors
 /// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`].
-pub(super) async fn ask(api: &State, account: AccountId, items: &[Read]) -> Result<Vec<(usize, Outcome)>> {
+pub(super) async fn ask(api: &State, account: AccountId, items: &[Read], ports: &Ports) -> Result<Vec<(usize, Outcome)>> {
     let (places, requests): (Vec<usize>, Vec<Request>) = items
         .iter()
         .enumerate()
@@ -172,7 +184,7 @@ pub(super) async fn ask(api: &State, account: AccountId, items: &[Read]) -> Resu
         return Ok(Vec::new());
     }
     api.intake.admits()?;
-    let asked = async { Ok(api.ledger.await_validation(account, &requests, &api.ports).await?) };
+    let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await?) };
     let asked: Vec<Asked> = in_time(api, asked).await?;
     let outcomes = asked.into_iter().map(|asked| match asked {
         Asked::Waiting(waiting) => Outcome::Waiting(waiting),
@@ -191,8 +203,12 @@ pub(super) async fn accept(
     items: Vec<Read>,
     again: &(impl Fn() -> Result<Vec<Read>> + Sync),
     quota: &Quota,
+    ports: &Ports,
 ) -> Result<Vec<(usize, Outcome)>> {
-    in_time(api, accept_all(api, caller, items, again, quota)).await
+    // One for each item, so that it does not matter which of them are held.
+    let mut salts = vec![[0; Salt::LEN]; items.len()];
+    ports.entropy.fill(salts.as_flattened_mut());
+    in_time(api, accept_all(api, caller, items, again, quota, &salts)).await
 }
 
 async fn accept_all(
@@ -201,6 +217,7 @@ async fn accept_all(
     items: Vec<Read>,
     again: &(impl Fn() -> Result<Vec<Read>> + Sync),
     quota: &Quota,
+    drawn: &[[u8; Salt::LEN]],
 ) -> Result<Vec<(usize, Outcome)>> {
     let account = caller.account;
     let mut items = Some(items);
@@ -208,18 +225,19 @@ async fn accept_all(
     // Twice at most, unless digests begin to wait at this very moment. What is held is seldom there, so the items are
     // handed over for good, and read again when they are needed again.
     for _ in 0..4 {
-        let (mut places, mut rest, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut places, mut rest, mut salts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (at, item) in items.take().map_or_else(again, Ok)?.into_iter().enumerate() {
             match held.get(&item.digest) {
                 _ if item.validation => {}
                 Some(waiting) => outcomes.push((at, Outcome::Waiting(*waiting))),
                 None => {
                     places.push(at);
+                    salts.extend(drawn.get(at).copied().map(Salt::from));
                     rest.push(Submission { account, digest: item.digest, detail: item.detail });
                 }
             }
         }
-        match api.intake.accept(rest).await {
+        match api.intake.accept_with(rest, salts).await {
             Ok(accepted) => {
                 outcomes.extend(places.into_iter().zip(accepted.into_iter().map(Outcome::Accepted)));
                 return Ok(outcomes);

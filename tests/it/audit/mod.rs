@@ -51,6 +51,13 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "proofs",
         "account_id=1 digest=0x",
     ),
+    // What was erased, and what was not.
+    (
+        "update proofs set digest = sha256('\\x00' || digest || salt), salt = null where batch = 2 and digest = (select digest from proofs where batch = 2 order by digest limit 1)",
+        "proofs",
+        "account_id=1 digest=0x",
+    ),
+    ("insert into proof_labels (account_id, label, number) values (1, 'odd', 1)", "proof_labels", "account_id=1 number=1"),
     // Batches.
     ("update batches set root = set_byte(root, 0, get_byte(root, 0) # 1) where number = 2", "batches", "number=2"),
     ("update batches set header = replace(header, 'test', 'tset') where number = 2", "batches", "number=2"),

@@ -149,7 +149,7 @@ async fn accept(
         Ok(quota) => quota,
         Err(problem) => return (Vec::new(), Ended::Stopped(problem)),
     };
-    let (asked, ended) = match submit::ask(api, caller.account, &items).await {
+    let (asked, ended) = match submit::ask(api, caller.account, &items, &api.ports).await {
         Ok(asked) => (asked, Ended::Whole),
         Err(problem) if problem.code() == Code::ValidatorsMissing => (Vec::new(), Ended::NoValidators),
         Err(problem) => return (Vec::new(), Ended::Stopped(problem)),
@@ -161,7 +161,7 @@ async fn accept(
             Ok(read) => read,
             Err(problem) => break Err(problem),
         };
-        match submit::accept(api, caller, read, again, &quota).await {
+        match submit::accept(api, caller, read, again, &quota, &api.ports).await {
             // Too many wait for their commit at this moment: a stream has time.
             Err(problem) if problem.code() == Code::PoolFull && !api.ledger.gate().is_full() && tries < PLACE.1 => {
                 tries += 1;
