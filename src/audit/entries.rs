@@ -21,12 +21,17 @@ pub(super) async fn check_strays(ledger: &Ledger, report: &mut Report) -> Result
     for stray in ledger.audit_erased(1_000).await? {
         report.add("proofs", format!("account_id={} digest={}", stray.account_id, shown(&stray.digest)), stray.why);
     }
+    if let Some((batch, level, index)) = ledger.audit_early_tile().await? {
+        report.add("tiles", tile_key(batch, level.into(), i64::from(index)), "its batch is not sealed");
+    }
+    Ok(())
+}
+
+/// By which labels proofs are found.
+pub(super) async fn check_labels(ledger: &Ledger, report: &mut Report) -> Result<()> {
     for (account, number, label) in ledger.audit_labels(1_000).await? {
         let what = format!("the label {label:?} is not one of its proof's, or is not kept");
         report.add("proof_labels", format!("account_id={account} number={number}"), what);
-    }
-    if let Some((batch, level, index)) = ledger.audit_early_tile().await? {
-        report.add("tiles", tile_key(batch, level.into(), i64::from(index)), "its batch is not sealed");
     }
     Ok(())
 }

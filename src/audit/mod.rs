@@ -120,6 +120,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     lanes::check(ledger, witnesses, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.
     entries::check_doubled(ledger, &mut report).await?;
+    entries::check_labels(ledger, &mut report).await?;
     Ok(report)
 }
 

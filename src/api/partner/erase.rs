@@ -49,7 +49,7 @@ pub async fn erase(api: State, caller: Caller, Path(digest): Path<String>, uri: 
                 "the proof is {}; it can be erased when it is final and none of its anchors is on its way",
                 proof.status.as_str()
             );
-            return Err(Code::ErasureTooEarly.with(detail).member("proof_status", proof.status.as_str()));
+            return Err(Code::ErasureTooEarly.with(detail).member("proof_status", proof.status.as_str()).retry_after(60));
         }
         Erasing::Unknown => {}
     }
@@ -59,7 +59,7 @@ pub async fn erase(api: State, caller: Caller, Path(digest): Path<String>, uri: 
         None => match find_any(&api, &caller, &digest).await? {
             Found::Held(validation) => {
                 let status = super::validation::status(validation.state).as_str();
-                Err(Code::ErasureTooEarly.with("the document is no proof").member("proof_status", status))
+                Err(Code::ErasureTooEarly.with("the document is no proof").member("proof_status", status).retry_after(60))
             }
             Found::Proof(_) => Err(Code::Unavailable.because("submitted again at this moment").retry_after(1)),
         },

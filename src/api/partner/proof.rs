@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
@@ -179,7 +179,7 @@ pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &Head
     let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
     let (tag, same) = etag(&assembled.bytes, headers);
-    let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
+    let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag), (VARY, "Authorization".to_owned())];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }

@@ -37,6 +37,11 @@ impl Call {
         Self { method, path: path.into(), body: Some(("application/json", body)), public: false }
     }
 
+    /// Without a body.
+    pub(super) fn bare(method: Method, path: String) -> Self {
+        Self { method, path, body: None, public: false }
+    }
+
     /// RFC 6749 §4.4.2.
     pub(super) fn token() -> Self {
         let body = Some(("application/x-www-form-urlencoded", "grant_type=client_credentials".into()));
