@@ -26,6 +26,8 @@ use crate::ledger::limits::Limits;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
+    /// Its name, as promises have it.
+    pub name: String,
     /// Its role as it is now.
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
@@ -122,7 +124,8 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, role, scopes, limits, meter, subscribed_until, shown };
+        let name = credential.name.clone();
+        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, shown };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -169,7 +172,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, 
     }
     let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
     let scopes = scopes.and(Scopes::of_role(credential.role));
-    let shown = Shown { key: claims.client_id.clone(), claims: Some(Arc::new(claims)) };
+    let shown = Shown { key: claims.client_id.clone(), claims: Some(claims) };
     Ok((credential, scopes, shown))
 }
 

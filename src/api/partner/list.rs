@@ -97,7 +97,7 @@ struct View {
 impl View {
     /// Without links: they follow from the digest.
     fn short(api: &State, proof: Listed) -> Self {
-        let anchor_by = proof.anchor_by.unwrap_or_else(|| api.deadline.of(proof.received_at));
+        let anchor_by = api.deadline.kept(proof.anchor_by, proof.received_at);
         Self {
             number: proof.number,
             digest: proof.digest,

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sceau_verifier::promise::Record;
 use sceau_verifier::{Digest, Salt};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -19,6 +20,7 @@ use crate::api::body::{JsonBytes, media_type};
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Problem, Result};
 use crate::api::limit::Quota;
+use crate::api::promise;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, IntakeError, Submission};
@@ -32,6 +34,9 @@ const LISTED: usize = 100;
 #[derive(Serialize)]
 struct Answer {
     proofs: Vec<Acknowledged>,
+    /// About every item that has an `anchor_by`; absent where none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promise: Option<String>,
 }
 
 /// What the submitter gets for one item.
@@ -93,9 +98,11 @@ async fn whole(api: State, caller: Caller, body: JsonBytes, ports: Ports) -> Res
     let accepted = accept(&api, &caller, items, &again, &quota, &ports).await?;
     let outcomes = merge(asked, accepted);
     quota.note(fresh(&outcomes));
+    let promised: Vec<Record> = outcomes.iter().filter_map(|(_, outcome)| outcome.promised()).collect();
+    let promise = promise::sign(&api, &caller.name, &promised);
     let proofs = acknowledge(&api, outcomes.into_iter().map(|(_, outcome)| outcome).collect()).await?;
     let status = if proofs.iter().all(|proof| proof.created) { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(Answer { proofs })).into_response())
+    Ok((status, Json(Answer { proofs, promise })).into_response())
 }
 
 /// What waits for validators costs nothing, nor does what they decide.
@@ -115,7 +122,6 @@ pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<V
     older.sort_unstable();
     older.dedup();
     let statuses = if older.is_empty() { HashMap::new() } else { api.ledger.batch_statuses(&older).await? };
-    let mut deadlines = HashMap::new();
     let told = |outcome| match outcome {
         Outcome::Accepted(proof) => Acknowledged {
             digest: proof.digest,
@@ -123,7 +129,7 @@ pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<V
             batch: Some(proof.batch),
             number: Some(proof.number),
             received_at: proof.received_at,
-            anchor_by: Some(*deadlines.entry(proof.received_at).or_insert_with(|| api.deadline.of(proof.received_at))),
+            anchor_by: proof.anchor_by,
             created: proof.fresh,
             salt: proof.salt,
             validation: None,
@@ -153,6 +159,16 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// What is promised about it.
+    fn promised(&self) -> Option<Record> {
+        match self {
+            Self::Accepted(proof) => {
+                promise::record((proof.digest, proof.salt), (proof.number, proof.batch), (proof.received_at, proof.anchor_by?))
+            }
+            Self::Waiting(_) => None,
+        }
+    }
+
     /// The batch of a proof that was there before.
     fn older(&self) -> Option<u64> {
         match self {

@@ -12,6 +12,7 @@ mod identity;
 pub mod kit;
 mod listener;
 mod listing;
+mod promises;
 mod proofs;
 pub mod receipt;
 mod status;
