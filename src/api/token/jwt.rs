@@ -265,8 +265,8 @@ mod tests {
 
     fn credential() -> Credential {
         Credential {
-            name: "a".into(),
             account: AccountId(1),
+            name: "partner".into(),
             role: Role::Partner,
             secret_hash: [0; 32],
             active: true,
