@@ -11,6 +11,7 @@ pub mod operator;
 pub mod output;
 pub mod submit;
 pub mod validations;
+pub mod validators;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ enum Command {
     Certificate(lookup::GetCertificate),
     Erase(lookup::Erase),
     Validations(validations::Validations),
+    Validators(validators::Validators),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -104,6 +106,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
         Command::Erase(command) => lookup::erase(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
+        Command::Validators(command) => validators::run(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

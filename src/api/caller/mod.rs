@@ -68,7 +68,7 @@ impl Caller {
     /// # Errors
     /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], and those of the database.
     pub async fn still(&self, api: &State) -> Result<()> {
-        let standing = api.standings.of(&api.ledger, &self.shown.key).await?;
+        let standing = api.standings.of(&self.shown.key, || api.ledger.credential(&self.shown.key)).await?;
         let credential = standing.filter(|credential| credential.active).ok_or(Code::AccountDisabled)?;
         if self.shown.claims.as_ref().is_some_and(|claims| is_revoked(claims, &credential)) {
             return Err(refused(Code::TokenInvalid, "the token was revoked"));
@@ -164,7 +164,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, 
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
     })?;
-    let credential = api.standings.of(&api.ledger, &claims.client_id).await?;
+    let credential = api.standings.of(&claims.client_id, || api.ledger.credential(&claims.client_id)).await?;
     let credential = credential.filter(|credential| claims.sub == credential.account.0.to_string());
     let credential = credential.ok_or_else(|| refused(Code::TokenInvalid, "the token's credential does not exist"))?;
     if is_revoked(&claims, &credential) {
@@ -183,7 +183,8 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
 async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes, Shown)>> {
-    let known = if presented.could_be_ours() { api.standings.of(&api.ledger, &presented.client_id).await? } else { None };
+    let key = &presented.client_id;
+    let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
@@ -204,7 +205,6 @@ impl Credential {
     /// Whether the account may ask from `address`; from an address nobody knows only if it may ask from anywhere.
     #[must_use]
     pub(super) fn lets_in(&self, address: Option<std::net::IpAddr>) -> bool {
-        let Some(networks) = &self.networks else { return true };
-        address.is_some_and(|address| peer::within(address, networks))
+        peer::lets_in(self.networks.as_deref(), address)
     }
 }

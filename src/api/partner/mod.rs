@@ -13,9 +13,10 @@ mod service;
 mod submit;
 mod tile;
 mod validation;
+mod validators;
 mod verify;
 
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
 use uuid::Uuid;
@@ -29,7 +30,7 @@ use crate::ledger::anchors::{Anchor, AnchorState};
 pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
     Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)),
-    Route::delete("/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase)),
+    Route::other("DELETE", "/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase)),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
     Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise)),
@@ -38,6 +39,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)),
     Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)),
     Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt)),
+    Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)),
+    Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require)),
+    Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add)),
+    Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove)),
     Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
     Route::get("/v1/status", Access::Public, || get(service::status)),
     Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
@@ -104,7 +109,8 @@ impl Links {
         let url = &api.public_url;
         let validation = Some(format!("{url}/v1/validations/{id}"));
         let itself = format!("{url}/v1/proofs/{digest}");
-        Self { itself, receipt: None, promise: None, certificate: None, batch: None, validation }
+        let certificate = Some(format!("{itself}/certificate"));
+        Self { itself, receipt: None, promise: None, certificate, batch: None, validation }
     }
 }
 
