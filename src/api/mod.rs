@@ -17,6 +17,7 @@ mod promise;
 pub mod receipt;
 pub mod routes;
 pub mod secret;
+pub mod streams;
 pub mod token;
 pub mod traffic;
 
@@ -42,6 +43,7 @@ use self::error::{Code, Problem, Result};
 use self::limit::Rates;
 use self::overview::Overview;
 use self::secret::Pepper;
+use self::streams::Streams;
 use self::token::Tokens;
 use self::traffic::Traffic;
 use crate::ledger::Ledger;
@@ -139,6 +141,8 @@ pub struct Limits {
     pub commit: Duration,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// A stream of lines may stand still for so long.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
@@ -148,6 +152,7 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             commit: Duration::from_secs(12),
             body_bytes: 8 * 1024 * 1024,
+            idle: Duration::from_secs(60),
         }
     }
 }
@@ -181,6 +186,8 @@ pub struct State {
     pub overview: Arc<Overview>,
     /// Requests, counted.
     pub traffic: Traffic,
+    /// Streams of lines under way.
+    pub streams: Arc<Streams>,
 }
 
 impl State {
@@ -213,6 +220,7 @@ impl State {
             trusted: Arc::default(),
             overview: Arc::new(overview),
             traffic: Traffic::default(),
+            streams: Arc::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod call;
 mod error;
+mod listing;
 mod validations;
 mod validators;
 mod wire;
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
+pub use self::listing::{Erased, Listed, Page};
 pub use self::validations::Verb;
 pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation, Validator, Validators};
 use crate::certificate::Language;
