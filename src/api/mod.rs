@@ -10,6 +10,7 @@ pub mod health;
 pub mod kagesecur;
 pub mod limit;
 pub mod listen;
+pub mod news;
 pub mod overview;
 mod partner;
 pub mod peer;
@@ -39,6 +40,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::caller::Standings;
 use self::error::{Code, Problem, Result};
 use self::limit::Rates;
+use self::news::News;
 use self::overview::Overview;
 use self::secret::Pepper;
 use self::token::Tokens;
@@ -46,6 +48,7 @@ use self::traffic::Traffic;
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, IntakeError};
 use crate::ports::Ports;
+use crate::webhooks::address::Allowed;
 
 /// The last moment RFC 3339 can write.
 const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
@@ -159,6 +162,10 @@ pub struct State {
     pub overview: Arc<Overview>,
     /// Requests, counted.
     pub traffic: Traffic,
+    /// Who waits for events.
+    pub news: Arc<News>,
+    /// Where webhooks may lead.
+    pub allowed: Arc<Allowed>,
 }
 
 impl State {
@@ -191,6 +198,8 @@ impl State {
             trusted: Arc::default(),
             overview: Arc::new(overview),
             traffic: Traffic::default(),
+            news: Arc::default(),
+            allowed: Arc::default(),
         }
     }
 }

@@ -45,6 +45,12 @@ impl Route {
         Self { method: "POST", path, access, handler, alone: false }
     }
 
+    /// A DELETE route; `handler` is `|| delete(…)`.
+    #[must_use]
+    pub const fn delete(path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method: "DELETE", path, access, handler, alone: false }
+    }
+
     /// It needs no database, or says itself that there is none.
     const fn alone(self) -> Self {
         Self { alone: true, ..self }

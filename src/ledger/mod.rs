@@ -22,6 +22,7 @@ pub mod intake;
 pub mod kagesecur;
 pub mod leases;
 pub mod limits;
+pub mod notices;
 pub mod policy;
 pub mod proofs;
 pub mod recover;

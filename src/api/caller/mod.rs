@@ -36,6 +36,17 @@ pub struct Caller {
     pub meter: Meter,
     /// Until when the account may submit; `None`: without end.
     pub subscribed_until: Option<OffsetDateTime>,
+    /// What let it in.
+    pass: Pass,
+}
+
+/// What somebody was let in with, for looking again while an answer takes long.
+#[derive(Debug, Clone)]
+struct Pass {
+    client_id: String,
+    /// `None`: key and secret.
+    claims: Option<Claims>,
+    address: Option<std::net::IpAddr>,
 }
 
 impl Caller {
@@ -49,6 +60,18 @@ impl Caller {
 }
 
 impl Caller {
+    /// Whether a request would still be let in that was when this one came: the token has not expired, and nothing was
+    /// disabled or revoked since. False also when that cannot be found out.
+    pub async fn is_still_welcome(&self, api: &State) -> bool {
+        let Pass { client_id, claims, address } = &self.pass;
+        let Ok(Some(credential)) = api.standings.of(&api.ledger, client_id).await else { return false };
+        let good = match claims {
+            Some(claims) => api.ports.clock.now() < claims.accepted_until() && !is_revoked(claims, &credential),
+            None => credential.basic,
+        };
+        good && credential.active && credential.lets_in(*address)
+    }
+
     /// Passes when the token has `scope`.
     ///
     /// # Errors
@@ -75,12 +98,17 @@ impl FromRequestParts<State> for Caller {
         };
         let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
         let address = peer::address(parts, &api.trusted);
-        let (credential, scopes) = match given(&parts.headers)? {
-            Given::Bearer(token) => by_token(api, token).await?,
+        let (credential, scopes, pass) = match given(&parts.headers)? {
+            Given::Bearer(token) => {
+                let (credential, scopes, claims) = by_token(api, token).await?;
+                (credential, scopes, Pass { client_id: claims.client_id.clone(), claims: Some(claims), address })
+            }
             Given::Basic(presented) => {
                 api.rates.may_try(address, &meter)?;
                 match by_secret(api, &presented).await? {
-                    Some(found) => found,
+                    Some((credential, scopes)) => {
+                        (credential, scopes, Pass { client_id: presented.client_id.clone(), claims: None, address })
+                    }
                     None => {
                         api.rates.stranger(address, &meter)?;
                         return Err(wrong());
@@ -97,7 +125,7 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, role, scopes, limits, meter, subscribed_until };
+        let caller = Self { account, role, scopes, limits, meter, subscribed_until, pass };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -131,7 +159,7 @@ fn given(headers: &HeaderMap) -> Result<Given<'_>> {
     }
 }
 
-async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes)> {
+async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Claims)> {
     let claims = api.tokens.check(token, api.ports.clock.now()).map_err(|why| match why {
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
@@ -144,7 +172,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes)>
     }
     let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
     let scopes = scopes.and(Scopes::of_role(credential.role));
-    Ok((credential, scopes))
+    Ok((credential, scopes, claims))
 }
 
 fn is_revoked(claims: &Claims, credential: &Credential) -> bool {

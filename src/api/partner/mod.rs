@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 mod certificate;
+mod event;
 mod item;
 mod proof;
 mod service;
@@ -9,8 +10,9 @@ mod submit;
 mod tile;
 mod validation;
 mod verify;
+mod webhook;
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
 use uuid::Uuid;
@@ -31,6 +33,15 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)),
     Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt)),
     Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
+    Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)),
+    Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)),
+    Route::post("/v1/webhooks", Access::Scope(Scope::ProofsWrite), || post(webhook::create)),
+    Route::get("/v1/webhooks/{id}", Access::Scope(Scope::ProofsRead), || get(webhook::show)),
+    Route::delete("/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove)),
+    Route::post("/v1/webhooks/{id}/secret", Access::Scope(Scope::ProofsWrite), || post(webhook::rotate)),
+    Route::post("/v1/webhooks/{id}/resume", Access::Scope(Scope::ProofsWrite), || post(webhook::resume)),
+    Route::post("/v1/webhooks/{id}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test)),
+    Route::get("/v1/webhooks/{id}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries)),
     Route::get("/v1/status", Access::Public, || get(service::status)),
     Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
     Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)),
