@@ -9,6 +9,7 @@ mod log;
 mod sending;
 mod webhooks;
 
+pub(super) use self::changes::forget_batches;
 pub use self::log::{Digests, Event, Kind, Page, Subject};
 pub use self::sending::{Claim, Outcome, Verdict};
 pub use self::webhooks::{Delivery, MOST_WEBHOOKS, NewWebhook, State, Webhook, WebhookError};
