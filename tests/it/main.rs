@@ -7,6 +7,7 @@ mod chain;
 mod child;
 mod cli;
 mod endpoints;
+mod events;
 mod faults;
 mod kagesecur;
 mod kill;
