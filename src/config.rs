@@ -289,9 +289,8 @@ impl Webhooks {
     /// # Errors
     /// Names the network that is none.
     pub fn allowed(&self) -> anyhow::Result<crate::webhooks::address::Allowed> {
-        let network = |text: &String| {
-            crate::api::peer::network(text).map_err(|why| anyhow::anyhow!("webhooks.allow_networks: {why}"))
-        };
+        let network =
+            |text: &String| crate::api::peer::network(text).map_err(|why| anyhow::anyhow!("webhooks.allow_networks: {why}"));
         let networks = self.allow_networks.iter().map(network).collect::<anyhow::Result<_>>()?;
         Ok(crate::webhooks::address::Allowed { plain: self.allow_plain, networks })
     }

@@ -109,8 +109,7 @@ impl Seat {
         {
             return Ok(*last);
         }
-        let accounts: Vec<AccountId> =
-            self.news.waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+        let accounts: Vec<AccountId> = self.news.waiting.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
         let at = Instant::now();
         let mut lasts: HashMap<AccountId, u64> = accounts.iter().map(|account| (*account, 0)).collect();
         lasts.extend(ledger.newest_events(&accounts).await?);

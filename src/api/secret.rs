@@ -212,10 +212,9 @@ mod tests {
     #[test]
     fn domains_do_not_meet() {
         let pepper = Pepper::from_bytes([1; 32]);
-        let mut hashes: Vec<[u8; 32]> =
-            [Domain::Empreinte, Domain::Token, Domain::Auth, Domain::AuthHash, Domain::Webhooks]
-                .map(|domain| pepper.keyed(domain, b"x"))
-                .to_vec();
+        let mut hashes: Vec<[u8; 32]> = [Domain::Empreinte, Domain::Token, Domain::Auth, Domain::AuthHash, Domain::Webhooks]
+            .map(|domain| pepper.keyed(domain, b"x"))
+            .to_vec();
         hashes.push(pepper.hash("x"));
         hashes.sort_unstable();
         hashes.dedup();

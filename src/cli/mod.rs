@@ -5,6 +5,7 @@
 pub mod access;
 pub mod client;
 pub mod document;
+pub mod events;
 pub mod hash;
 pub mod lookup;
 pub mod operator;
@@ -56,6 +57,8 @@ enum Command {
     Receipt(lookup::GetReceipt),
     Certificate(lookup::GetCertificate),
     Validations(validations::Validations),
+    Events(events::Events),
+    Webhook(events::Webhook),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -100,6 +103,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
+        Command::Events(command) => events::events(command, &mut out).await,
+        Command::Webhook(command) => events::webhook(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

@@ -123,6 +123,14 @@ async fn renumber(connection: &mut sqlx::PgConnection, first: u64, last: u64) ->
     sqlx::query!("delete from tiles where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchor_history where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchors where batch >= $1", first).execute(&mut *connection).await?;
+    // What these batches held waits again. Numbers are not given anew: each proof keeps its own.
+    sqlx::query!("delete from batch_accounts where batch >= $1", first).execute(&mut *connection).await?;
+    sqlx::query!(
+        "update account_numbers c set closed = coalesce((select max(b.last) from batch_accounts b where b.account_id = c.account_id), 0)
+         where c.closed <> coalesce((select max(b.last) from batch_accounts b where b.account_id = c.account_id), 0)"
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("delete from batches where number >= $1", first).execute(&mut *connection).await?;
     sqlx::query!(
         "insert into batches (number, state, opened_at) values ($1::bigint + 1, 'open', least($2, clock_timestamp()))",

@@ -128,12 +128,8 @@ fn pipeline(gauges: &Gauges, print: &mut Print<'_>) -> Result<(), Error> {
     print.each("signer_next_nonce", "Nonce of the next transaction, by the journal", None, lanes)?;
     print.one("events_untold", "Changes that are in no account's log yet", None, gauges.untold)?;
     let webhooks = &gauges.webhooks;
-    let states = [
-        ("active", webhooks.active),
-        ("waiting", webhooks.waiting),
-        ("failing", webhooks.failing),
-        ("parked", webhooks.parked),
-    ];
+    let states =
+        [("active", webhooks.active), ("waiting", webhooks.waiting), ("failing", webhooks.failing), ("parked", webhooks.parked)];
     let help = "Webhooks: active, of these with something to send, of these failing; and parked ones";
     print.each("webhooks", help, None, states.into_iter().map(|(state, count)| ([("state", state)], count)))
 }

@@ -3,6 +3,7 @@
 
 mod call;
 mod error;
+mod events;
 mod validations;
 mod wire;
 
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
+pub use self::events::{Event, EventPage};
 pub use self::validations::Verb;
 pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation};
 use crate::certificate::Language;

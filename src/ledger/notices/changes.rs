@@ -23,9 +23,8 @@ impl Ledger {
     pub async fn tell_changes(&self, lease: &Lease, most: u64) -> Result<u64> {
         let mut transaction = self.pool().begin().await?;
         lease.check(&mut transaction).await?;
-        let told = sqlx::query_scalar!(r#"select tell_changes($1) as "told!""#, stored(most))
-            .fetch_one(&mut *transaction)
-            .await?;
+        let told =
+            sqlx::query_scalar!(r#"select tell_changes($1) as "told!""#, stored(most)).fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
         natural(told, "changes told")
     }

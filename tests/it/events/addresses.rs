@@ -49,8 +49,20 @@ async fn names_of_private_addresses_lead_nowhere() {
     // Plain, so that a connection that is made would be seen by the receiver.
     let strict = Arc::new(Allowed { plain: true, networks: Vec::new() });
     for private in [
-        "127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "fd00::1", "fe80::1",
-        "64:ff9b::7f00:1", "0.0.0.0", "::", "2002:7f00:1::", "224.0.0.1",
+        "127.0.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "192.168.1.1",
+        "100.64.0.1",
+        "fd00::1",
+        "fe80::1",
+        "64:ff9b::7f00:1",
+        "0.0.0.0",
+        "::",
+        "2002:7f00:1::",
+        "224.0.0.1",
     ] {
         let names = Names::of(&[&[private]]);
         let url = format!("http://harmless.example:{port}/hook");

@@ -52,7 +52,8 @@ async fn read(answer: reqwest::Response, count: usize) -> (Vec<(u64, String, Val
 }
 
 async fn stream(service: &Service, token: &str, path: &str, last: Option<&str>) -> reqwest::Response {
-    let mut request = service.client.get(format!("{}{path}", service.base)).bearer_auth(token).header("accept", "text/event-stream");
+    let mut request =
+        service.client.get(format!("{}{path}", service.base)).bearer_auth(token).header("accept", "text/event-stream");
     if let Some(last) = last {
         request = request.header("last-event-id", last);
     }
@@ -195,7 +196,9 @@ async fn an_owner_makes_shows_changes_and_deletes_webhooks() {
     assert!(stored.len() == 60 && !stored.windows(plain.len()).any(|part| part == plain));
 
     // To others it is as unknown as what nobody has.
-    for (id, token) in [(&*id, &other), ("0198f2b6-7c1e-7d33-9a55-2f6f0d3f7b10", &token), ("x", &token), (&id.to_uppercase(), &token)] {
+    for (id, token) in
+        [(&*id, &other), ("0198f2b6-7c1e-7d33-9a55-2f6f0d3f7b10", &token), ("x", &token), (&id.to_uppercase(), &token)]
+    {
         let at = |rest: &str| format!("/v1/webhooks/{id}{rest}");
         problem(service.get(&at(""), token).await, 404, "webhook_unknown").await;
         problem(service.get(&at("/deliveries"), token).await, 404, "webhook_unknown").await;

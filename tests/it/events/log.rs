@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sceau::ledger::recover::LostBatch;
 use serde_json::{Value, json};
 
 use super::{anchor, by_batch, service, tell, teller, whole_log};
@@ -108,6 +109,54 @@ async fn changes_of_one_batch_in_two_targets_at_once_miss_nothing() {
         assert_eq!(told, ["proofs.sealed", "proofs.anchored"], "batch {batch}");
     }
     assert_eq!(log.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_within_one_transaction_are_no_events() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    service.submit(&token, &[digest(1)]).await;
+    service.seal().await;
+    let pool = &service.database.pool;
+    for statement in [
+        "insert into targets (chain_id, registry, first_number, code_hash)
+         select n, decode(repeat('0' || n, 20), 'hex'), 1, sha256('') from generate_series(1, 2) n",
+        "update batches set anchors_needed = 2 where number = 1",
+        "insert into anchors (batch, target_id, state, tx_hash, tx_index, block_number, block_hash, block_time)
+         select 1, id, 'included', sha256(''), 0, 1, sha256(''), 1 from targets",
+    ] {
+        sqlx::query(statement).execute(pool).await.unwrap();
+    }
+    // Takes the anchor back, and then lowers the rule: the batch was anchored before and is afterwards.
+    service.ledger.retire_target((2, [2; 20]), true).await.unwrap();
+    tell(&service.ledger).await;
+    assert_eq!(by_batch(&whole_log(&service, &token).await)[&1], ["proofs.sealed", "proofs.anchored"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_lost_is_taken_back_and_its_number_begins_anew() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    for number in 1..=3 {
+        service.submit(&token, &[digest(number)]).await;
+        service.seal().await;
+    }
+    tell(&service.ledger).await;
+    // The registry has another batch 2 than this database, which never signed for its own.
+    let lost = LostBatch { number: 2, root: [9; 32], size: 7 };
+    service.ledger.recover(&[lost], &[]).await.unwrap();
+    tell(&service.ledger).await;
+    let told = |names: &[&str]| names.iter().map(|name| format!("proofs.{name}")).collect::<Vec<_>>();
+    let log = whole_log(&service, &token).await;
+    let expected = [(1, told(&["sealed"])), (2, told(&["sealed", "regressed"])), (3, told(&["sealed", "regressed"]))];
+    assert_eq!(by_batch(&log), expected.into());
+    assert_eq!(log.last().unwrap()["data"]["status"], "pending");
+    // Both wait in the new batch 3, which is told of like any other.
+    assert_eq!(service.seal().await, 3);
+    tell(&service.ledger).await;
+    let log = whole_log(&service, &token).await;
+    let newest = &log.last().unwrap()["data"];
+    assert_eq!((&newest["batch"], &newest["count"], &newest["status"]), (&json!(3), &json!(2), &json!("sealed")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod api;
+mod cli;
 mod log;
 mod process;
 mod receiver;

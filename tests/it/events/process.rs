@@ -107,7 +107,7 @@ async fn a_service_that_is_killed_again_and_again_tells_everything() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the library standardwebhooks; see tests/webhooks/check"]
 async fn the_reference_library_takes_what_is_sent() {
-    let python = std::env::var("SCEAU_PYTHON").expect("SCEAU_PYTHON: a Python that has standardwebhooks");
+    let python = std::env::var("WEBHOOKS_PYTHON").expect("WEBHOOKS_PYTHON: a Python that has standardwebhooks");
     let database = support::database().await;
     let mut running = Running::start(&database.url).await;
     let receiver = Receiver::new([]).await;
@@ -134,7 +134,8 @@ async fn the_reference_library_takes_what_is_sent() {
             writeln!(pipe, "{line}").expect("written");
             expected.push(if good { "taken" } else { "refused" });
         }
-        let line = json!({ "secret": old, "headers": headers, "body": format!("{} ", std::str::from_utf8(&got.raw).expect("UTF-8")) });
+        let line =
+            json!({ "secret": old, "headers": headers, "body": format!("{} ", std::str::from_utf8(&got.raw).expect("UTF-8")) });
         writeln!(pipe, "{line}").expect("written");
         expected.push("refused");
     }

@@ -21,6 +21,8 @@ pub enum Act {
     Status(u16),
     /// 302 to there.
     Redirect(String),
+    /// 204, after so many milliseconds.
+    Late(u64),
     /// Nothing, for longer than anybody waits; the event was read.
     Slow,
     /// Hangs up after the request, without a word.
@@ -112,7 +114,7 @@ impl Receiver {
 
     /// What it took, in order: places in the log.
     pub fn taken(&self) -> Vec<u64> {
-        let taken = |got: &Got| matches!(got.did, Act::Take | Act::CloseInBody | Act::Endless);
+        let taken = |got: &Got| matches!(got.did, Act::Take | Act::Late(_) | Act::CloseInBody | Act::Endless);
         self.got().iter().filter(|got| taken(got)).map(|got| got.body["seq"].as_u64().unwrap()).collect()
     }
 
@@ -166,6 +168,10 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
         };
         let answer = match act {
             Act::Take | Act::Refuse => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+            Act::Late(millis) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+            }
             Act::Status(status) => format!("HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\nsorry"),
             Act::Redirect(to) => format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"),
             Act::Slow => {

@@ -144,7 +144,8 @@ async fn a_sender_that_dies_after_sending_sends_again_and_leaves_nothing_out() {
     assert_eq!(cursor, 1, "sent and not noted");
     sqlx::query("drop trigger dead on webhooks").execute(pool).await.unwrap();
     // The dead one's claim is over after a while.
-    let claimed: bool = sqlx::query_scalar("select claimed_until > clock_timestamp() from webhooks").fetch_one(pool).await.unwrap();
+    let claimed: bool =
+        sqlx::query_scalar("select claimed_until > clock_timestamp() from webhooks").fetch_one(pool).await.unwrap();
     assert!(claimed);
     sqlx::query("update webhooks set claimed_until = clock_timestamp()").execute(pool).await.unwrap();
     let _running = Running::start(&service);
@@ -227,7 +228,11 @@ async fn what_fails_for_too_long_is_parked_told_and_sent_when_its_owner_resumes_
     }
     assert!(shown["failures"].as_u64().unwrap() >= 3 && shown["parked_at"].is_string() && shown["failing_since"].is_string());
     tell(&service.ledger).await;
-    watching.until("it is told", |got| got.iter().any(|got| got.body["type"] == "webhook.parked" && got.body["data"]["webhook"] == *id)).await;
+    watching
+        .until("it is told", |got| {
+            got.iter().any(|got| got.body["type"] == "webhook.parked" && got.body["data"]["webhook"] == *id)
+        })
+        .await;
     let tried = receiver.got().len();
     live(&service, &token, 1, 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -263,6 +268,24 @@ async fn what_fails_for_too_long_is_parked_told_and_sent_when_its_owner_resumes_
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("410 parks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_goes_back_is_not_overtaken_by_what_is_under_way() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    let receiver = Receiver::new([Act::Take, Act::Take, Act::Take, Act::Take, Act::Late(1_500)]).await;
+    let (id, secret) = webhook(&service, &token, json!({ "url": receiver.url() })).await;
+    live(&service, &token, 2, 0).await;
+    let mut sender = sender(&service.ledger, open(), Arc::new(System), hurry());
+    sender.post = sceau::webhooks::post::Post::new(open(), Arc::new(System), Duration::from_secs(60)).unwrap();
+    let _running = Running::of(sender);
+    receiver.until("the fifth is under way", |got| got.len() == 5).await;
+    service.post(&format!("/v1/webhooks/{id}/resume"), &token, &json!({ "after": 1 })).await;
+    // The answer to the fifth comes while the second to fourth go out again.
+    receiver.until("all of it again", |got| got.len() >= 5 + 9 && got.last().unwrap().body["seq"] == 10).await;
+    assert_eq!(receiver.taken(), [(1..=5).collect::<Vec<u64>>(), (2..=10).collect()].concat());
+    assert_eq!(receiver.got()[5].signatures, [signature(&secret, &receiver.got()[5])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,10 +353,12 @@ async fn a_disabled_account_is_sent_nothing() {
     webhook(&service, &token, json!({ "url": receiver.url() })).await;
     service.ledger.disable_account("a").await.unwrap();
     service.database.pool.acquire().await.unwrap();
-    sqlx::query("insert into changes (kind, account_id, webhook_id, after) select 'webhook', account_id, id, 'test' from webhooks")
-        .execute(&service.database.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "insert into changes (kind, account_id, webhook_id, after) select 'webhook', account_id, id, 'test' from webhooks",
+    )
+    .execute(&service.database.pool)
+    .await
+    .unwrap();
     tell(&service.ledger).await;
     let _running = Running::start(&service);
     tokio::time::sleep(Duration::from_millis(300)).await;
