@@ -166,6 +166,7 @@ async fn a_batch_that_is_lost_is_taken_back_and_its_number_begins_anew() {
     assert_eq!(service.seal().await, 3);
     tell(&service.ledger).await;
     let log = whole_log(&service, &token).await;
+    assert_eq!(by_batch(&log)[&3], told(&["sealed", "regressed", "sealed"]));
     let newest = &log.last().unwrap()["data"];
     assert_eq!((&newest["batch"], &newest["count"], &newest["status"]), (&json!(3), &json!(2), &json!("sealed")));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sceau::ledger::notices::{Outcome, Verdict};
 use sceau::webhooks::address::System;
 use sceau::webhooks::sender::Patience;
 use serde_json::{Value, json};
@@ -286,6 +287,39 @@ async fn an_owner_who_goes_back_is_not_overtaken_by_what_is_under_way() {
     receiver.until("all of it again", |got| got.len() >= 5 + 9 && got.last().unwrap().body["seq"] == 10).await;
     assert_eq!(receiver.taken(), [(1..=5).collect::<Vec<u64>>(), (2..=10).collect()].concat());
     assert_eq!(receiver.got()[5].signatures, [signature(&secret, &receiver.got()[5])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_late_moves_nothing() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    let (id, _) = webhook(&service, &token, json!({ "url": "http://127.0.0.1/hook" })).await;
+    live(&service, &token, 2, 0).await;
+    let ledger = &service.ledger;
+    let outcome = |error| Outcome { took: Duration::ZERO, status: None, error, answer: None };
+    let cursor = async || service.json(&format!("/v1/webhooks/{id}"), &token).await["cursor"].as_u64().unwrap();
+    let mut claim = ledger.claim_webhooks(8).await.unwrap().pop().expect("something to send");
+    assert!(ledger.claim_webhooks(8).await.unwrap().is_empty(), "it is somebody's");
+    for seq in 1..=3 {
+        let event = ledger.next_message(&mut claim).await.unwrap().expect("an event");
+        assert_eq!(event.seq, seq);
+        assert!(ledger.note_taken(&mut claim, &event, &outcome(None)).await.unwrap());
+    }
+    let event = ledger.next_message(&mut claim).await.unwrap().expect("the fourth");
+    // The owner goes back, and nobody has taken it up since.
+    service.post(&format!("/v1/webhooks/{id}/resume"), &token, &json!({ "after": 1 })).await;
+    assert!(!ledger.note_taken(&mut claim.clone(), &event, &outcome(None)).await.unwrap());
+    assert_eq!(cursor().await, 1);
+    ledger.note_failed(&claim, &event, &outcome(Some("status")), Verdict::Park).await.unwrap();
+    ledger.release_webhook(&claim).await.unwrap();
+    assert!(ledger.next_message(&mut claim).await.unwrap().is_none());
+    // Somebody slept past the end of the claim.
+    let mut slept = ledger.claim_webhooks(8).await.unwrap().pop().expect("active, whatever the late one said");
+    let event = ledger.next_message(&mut slept).await.unwrap().expect("the second");
+    sqlx::query("update webhooks set claimed_until = clock_timestamp()").execute(&service.database.pool).await.unwrap();
+    let mut other = ledger.claim_webhooks(8).await.unwrap().pop().expect("taken over");
+    assert!(!ledger.note_taken(&mut slept, &event, &outcome(None)).await.unwrap());
+    assert_eq!((event.seq, ledger.next_message(&mut other).await.unwrap().unwrap().seq, cursor().await), (2, 2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
