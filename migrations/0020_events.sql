@@ -315,10 +315,12 @@ begin
       select a.batch, a.account_id, a.first, a.last, case b.state when 'closed' then 'pending' else 'sealed' end as status
         from batches b join batch_accounts a on a.batch = b.number
         where not b.anchored and b.state in ('closed', 'sealed')
+          and (b.anchor_by_first < clock_timestamp() or b.opened_at < p_received)
       union all
       select b.number, n.account_id, n.closed + 1, n.last, 'pending'
         from batches b cross join account_numbers n
         where b.state = 'open' and n.last > n.closed
+          and (b.anchor_by_first < clock_timestamp() or b.opened_at < p_received)
     ) l
     join proofs p on p.account_id = l.account_id and p.number = l.first
     where coalesce(p.anchor_by < clock_timestamp(), p.received_at < p_received, false)

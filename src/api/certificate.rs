@@ -47,7 +47,7 @@ pub async fn render(api: &State, account: AccountId, proof: &Proof, language: La
     let owner = api.ledger.account_name(account).await?;
     let chains = api.ledger.chains().await?;
     let verify_url = format!("{}/check/{}#{}", api.public_url, proof.batch, proof.digest);
-    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.of(proof.received_at));
+    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.kept(proof.anchor_by, proof.received_at));
     let proof = proof.clone();
     let permit = RENDERINGS.acquire().await.map_err(|error| Code::Internal.because(error))?;
     let rendered = tokio::task::spawn_blocking(move || {

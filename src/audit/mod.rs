@@ -10,6 +10,7 @@ mod batches;
 mod calls;
 mod entries;
 mod lanes;
+mod numbers;
 mod validations;
 
 use std::sync::Arc;
@@ -119,6 +120,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.
+    numbers::check(ledger, &mut report).await?;
     entries::check_doubled(ledger, &mut report).await?;
     Ok(report)
 }

@@ -140,8 +140,16 @@ async fn renumber(connection: &mut sqlx::PgConnection, first: u64, last: u64) ->
     .execute(&mut *connection)
     .await?;
     let moved = sqlx::query!("update proofs set batch = $2::bigint + 1 where batch >= $1", first, stored(last))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    sqlx::query!(
+        "update batches b set (anchor_by_first, anchor_by_last) =
+           (select min(p.anchor_by), max(p.anchor_by) from proofs p where p.batch = b.number)
+         where b.number = $1::bigint + 1",
+        stored(last)
+    )
+    .execute(connection)
+    .await?;
     Ok(moved.rows_affected())
 }
 

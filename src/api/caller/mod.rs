@@ -26,6 +26,8 @@ use crate::ledger::limits::Limits;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
+    /// Its name, as promises have it.
+    pub name: String,
     /// Its role as it is now.
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
@@ -45,7 +47,7 @@ pub struct Caller {
 struct Pass {
     client_id: String,
     /// `None`: key and secret.
-    claims: Option<Claims>,
+    claims: Option<Arc<Claims>>,
     address: Option<std::net::IpAddr>,
 }
 
@@ -125,7 +127,8 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, role, scopes, limits, meter, subscribed_until, pass };
+        let name = credential.name.clone();
+        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, pass };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -159,7 +162,7 @@ fn given(headers: &HeaderMap) -> Result<Given<'_>> {
     }
 }
 
-async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Claims)> {
+async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Arc<Claims>)> {
     let claims = api.tokens.check(token, api.ports.clock.now()).map_err(|why| match why {
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),

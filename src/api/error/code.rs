@@ -93,6 +93,9 @@ codes! {
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// Nothing was promised about this digest: it waits for validators, or was refused by one, or was accepted before promises
+    /// were signed. `proof_status` says how far it is.
+    PromiseMissing = "promise_missing", CONFLICT, "There is no promise";
     /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the operator to name validators.
     ValidatorsMissing = "validators_missing", CONFLICT, "The account has too few validators";
     /// The document was accepted or refused before; `state` says which.

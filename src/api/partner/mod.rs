@@ -4,6 +4,7 @@ pub(super) mod batch;
 mod certificate;
 mod event;
 mod item;
+mod promise;
 mod proof;
 mod service;
 mod submit;
@@ -27,6 +28,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
+    Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise)),
     Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate)),
     Route::get("/v1/validations", Access::Scope(Scope::Validate), || get(validation::list)),
     Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)),
@@ -79,6 +81,8 @@ struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    promise: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<String>,
@@ -93,6 +97,7 @@ impl Links {
         Self {
             itself: format!("{url}/v1/proofs/{digest}"),
             receipt: Some(format!("{url}/v1/proofs/{digest}/receipt")),
+            promise: Some(format!("{url}/v1/proofs/{digest}/promise")),
             certificate: Some(format!("{url}/v1/proofs/{digest}/certificate")),
             batch: Some(format!("{url}/v1/batches/{batch}")),
             validation: None,
@@ -103,7 +108,8 @@ impl Links {
     fn waiting(api: &State, digest: &Digest, id: Uuid) -> Self {
         let url = &api.public_url;
         let validation = Some(format!("{url}/v1/validations/{id}"));
-        Self { itself: format!("{url}/v1/proofs/{digest}"), receipt: None, certificate: None, batch: None, validation }
+        let itself = format!("{url}/v1/proofs/{digest}");
+        Self { itself, receipt: None, promise: None, certificate: None, batch: None, validation }
     }
 }
 

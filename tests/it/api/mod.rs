@@ -8,6 +8,7 @@ mod evidence;
 mod identity;
 pub mod kit;
 mod listener;
+mod promises;
 mod proofs;
 pub mod receipt;
 mod status;

@@ -50,6 +50,9 @@ fn sample(route: &Route) -> Sample {
         ("GET", "/v1/proofs/{digest}/receipt") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
         }
+        ("GET", "/v1/proofs/{digest}/promise") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/promise", (200, "")) }
+        }
         ("GET", "/v1/proofs/{digest}/certificate") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (200, "")) }
         }
