@@ -45,10 +45,10 @@ impl Route {
         Self { method: "POST", path, access, handler, alone: false }
     }
 
-    /// A DELETE route; `handler` is `|| delete(…)`.
+    /// A route of another method; `handler` is `|| put(…)`, say.
     #[must_use]
-    pub const fn delete(path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
-        Self { method: "DELETE", path, access, handler, alone: false }
+    pub const fn other(method: &'static str, path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method, path, access, handler, alone: false }
     }
 
     /// It needs no database, or says itself that there is none.

@@ -12,6 +12,7 @@ pub mod operator;
 pub mod output;
 pub mod submit;
 pub mod validations;
+pub mod validators;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ enum Command {
     Receipt(lookup::GetReceipt),
     Certificate(lookup::GetCertificate),
     Validations(validations::Validations),
+    Validators(validators::Validators),
     Events(events::Events),
     Webhook(events::Webhook),
     Dev(crate::dev::Options),
@@ -103,6 +105,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
+        Command::Validators(command) => validators::run(command, &mut out).await,
         Command::Events(command) => events::events(command, &mut out).await,
         Command::Webhook(command) => events::webhook(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,

@@ -66,7 +66,7 @@ impl Caller {
     /// disabled or revoked since. False also when that cannot be found out.
     pub async fn is_still_welcome(&self, api: &State) -> bool {
         let Pass { client_id, claims, address } = &self.pass;
-        let Ok(Some(credential)) = api.standings.of(&api.ledger, client_id).await else { return false };
+        let Ok(Some(credential)) = api.standings.of(client_id, || api.ledger.credential(client_id)).await else { return false };
         let good = match claims {
             Some(claims) => api.ports.clock.now() < claims.accepted_until() && !is_revoked(claims, &credential),
             None => credential.basic,
@@ -167,7 +167,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, 
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
     })?;
-    let credential = api.standings.of(&api.ledger, &claims.client_id).await?;
+    let credential = api.standings.of(&claims.client_id, || api.ledger.credential(&claims.client_id)).await?;
     let credential = credential.filter(|credential| claims.sub == credential.account.0.to_string());
     let credential = credential.ok_or_else(|| refused(Code::TokenInvalid, "the token's credential does not exist"))?;
     if is_revoked(&claims, &credential) {
@@ -185,7 +185,8 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
 async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes)>> {
-    let known = if presented.could_be_ours() { api.standings.of(&api.ledger, &presented.client_id).await? } else { None };
+    let key = &presented.client_id;
+    let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
@@ -206,7 +207,6 @@ impl Credential {
     /// Whether the account may ask from `address`; from an address nobody knows only if it may ask from anywhere.
     #[must_use]
     pub(super) fn lets_in(&self, address: Option<std::net::IpAddr>) -> bool {
-        let Some(networks) = &self.networks else { return true };
-        address.is_some_and(|address| peer::within(address, networks))
+        peer::lets_in(self.networks.as_deref(), address)
     }
 }

@@ -10,10 +10,11 @@ mod service;
 mod submit;
 mod tile;
 mod validation;
+mod validators;
 mod verify;
 mod webhook;
 
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use serde::Serialize;
 use uuid::Uuid;
@@ -34,6 +35,10 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)),
     Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)),
     Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt)),
+    Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)),
+    Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require)),
+    Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add)),
+    Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove)),
     Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
     Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)),
     Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)),
@@ -43,7 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/webhooks/{id}/resume", Access::Scope(Scope::ProofsWrite), || post(webhook::resume)),
     Route::post("/v1/webhooks/{id}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test)),
     Route::get("/v1/webhooks/{id}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries)),
-    Route::delete("/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove)),
+    Route::other("DELETE", "/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove)),
     Route::get("/v1/status", Access::Public, || get(service::status)),
     Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
     Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)),
@@ -109,7 +114,8 @@ impl Links {
         let url = &api.public_url;
         let validation = Some(format!("{url}/v1/validations/{id}"));
         let itself = format!("{url}/v1/proofs/{digest}");
-        Self { itself, receipt: None, promise: None, certificate: None, batch: None, validation }
+        let certificate = Some(format!("{itself}/certificate"));
+        Self { itself, receipt: None, promise: None, certificate, batch: None, validation }
     }
 }
 

@@ -266,6 +266,7 @@ mod tests {
     fn credential() -> Credential {
         Credential {
             account: AccountId(1),
+            name: "partner".into(),
             role: Role::Partner,
             secret_hash: [0; 32],
             active: true,

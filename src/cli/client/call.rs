@@ -34,12 +34,13 @@ impl Call {
         Self { method: Method::GET, path, body: None, public: false, once: false }
     }
 
-    pub(super) fn json(method: Method, path: &str, body: String) -> Self {
-        Self { method, path: path.into(), body: Some(("application/json", body)), public: false, once: false }
+    /// Without a body.
+    pub(super) fn bare(method: Method, path: String) -> Self {
+        Self { method, path, body: None, public: false, once: false }
     }
 
-    pub(super) fn delete(path: String) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path) }
+    pub(super) fn json(method: Method, path: &str, body: String) -> Self {
+        Self { method, path: path.into(), body: Some(("application/json", body)), public: false, once: false }
     }
 
     /// RFC 6749 §4.4.2.

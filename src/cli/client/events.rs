@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     /// See [`super::ClientError`].
     pub async fn remove_webhook(&self, id: &str) -> Result<()> {
-        self.call(Call::delete(format!("v1/webhooks/{id}"))).await?.expect(&[204]).map(|_| ())
+        self.call(Call::bare(Method::DELETE, format!("v1/webhooks/{id}"))).await?.expect(&[204]).map(|_| ())
     }
 
     /// Gives a webhook a new secret; answers it, and until when the one before signs as well.

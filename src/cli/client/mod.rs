@@ -5,6 +5,7 @@ mod call;
 mod error;
 mod events;
 mod validations;
+mod validators;
 mod wire;
 
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use self::call::Call;
 pub use self::error::{ClientError, Problem};
 pub use self::events::{Event, EventPage};
 pub use self::validations::Verb;
-pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation};
+pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation, Validator, Validators};
 use crate::certificate::Language;
 
 /// Most proofs one request may carry.

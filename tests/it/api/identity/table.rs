@@ -84,6 +84,15 @@ fn sample(route: &Route) -> Sample {
             let body = (method == "POST").then(|| json!({}));
             Sample { body, foreign: Some((404, "webhook_unknown")), ..row(path, (status, "")) }
         }
+        (method @ ("GET" | "PUT"), "/v1/validators") => Sample {
+            body: (method == "PUT").then(|| json!({ "approvals_needed": 2 })),
+            foreign: Some((404, "account_unknown")),
+            ..row("/v1/validators?account=acme", (200, ""))
+        },
+        ("PUT" | "DELETE", "/v1/validators/{validator}") => {
+            let foreign = Some((404, "account_unknown"));
+            Sample { foreign, ..row("/v1/validators/second?account=acme", (200, "")) }
+        }
         ("GET", "/check") => row("/check", (200, "")),
         ("GET", "/check/{number}") => row("/check/1", (200, "")),
         ("POST", "/v1/verify") => {
@@ -171,6 +180,8 @@ struct Table {
     owner: Account,
     /// Approved document 2.
     validator: Account,
+    /// Acts for the owner.
+    manager: Account,
     validation: String,
     decision: String,
     webhook: String,
@@ -245,7 +256,11 @@ impl Table {
         if let Some(foreign) = sample(route).foreign {
             expect("another account's object", route, self.ask(route, Some(&right)).await, foreign).await;
         }
-        let own = if scope == Scope::Validate { &self.validator } else { &self.owner };
+        let own = match scope {
+            Scope::Validate => &self.validator,
+            Scope::Manage => &self.manager,
+            Scope::ProofsRead | Scope::ProofsWrite => &self.owner,
+        };
         let own = self.token(own, &self.credential(own).await, word, 0);
         expect("in order", route, self.ask(route, Some(&own)).await, sample(route).own).await;
         self.service.ledger.set_networks(&name, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
@@ -322,8 +337,21 @@ async fn every_route_refuses_as_documented() {
     let made = service.post("/v1/webhooks", &office.token, &json!({ "url": "https://a.example/" })).await;
     let webhook = made.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
+    let manager = service.account("manager", Role::Manager).await;
+    service.ledger.add_client("manager", "acme").await.unwrap();
     let (owner, documented) = (office.owner, refusals());
-    let table = Table { service, tokens, owner, validator, validation, decision, webhook, documented, tried: Default::default() };
+    let table = Table {
+        service,
+        tokens,
+        owner,
+        validator,
+        manager,
+        validation,
+        decision,
+        webhook,
+        documented,
+        tried: Default::default(),
+    };
     for route in routes::all() {
         match route.access {
             Access::Public => {
@@ -334,7 +362,10 @@ async fn every_route_refuses_as_documented() {
             Access::Client => table.try_client(route, &crowded).await,
             Access::Scope(scope) => table.try_scope(route, scope).await,
         }
-        let other = table.service.client.request(Method::PATCH, format!("{}{}", table.service.base, sample(route).path));
+        let has = |method: &Method| routes::all().any(|other| other.path == route.path && other.method == method.as_str());
+        let method =
+            [Method::DELETE, Method::PUT, Method::PATCH].into_iter().find(|method| !has(method)).expect("one it has not");
+        let other = table.service.client.request(method, format!("{}{}", table.service.base, sample(route).path));
         problem(other.send().await.unwrap(), 405, "method_not_allowed").await;
     }
     let documented: Vec<&String> = table.documented.keys().collect();
