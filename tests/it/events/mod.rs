@@ -3,6 +3,7 @@
 mod addresses;
 mod api;
 mod cli;
+mod keeping;
 mod log;
 mod process;
 mod receiver;
