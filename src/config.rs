@@ -43,6 +43,9 @@ pub struct Config {
     /// Where batches are anchored. May be empty: then batches are sealed and wait.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// Where webhooks may lead.
+    #[serde(default)]
+    pub webhooks: Webhooks,
 }
 
 /// The listener.
@@ -262,6 +265,37 @@ pub enum Signer {
     },
 }
 
+/// Where webhooks may lead, and how long they are tried.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhooks {
+    /// Plain HTTP is allowed. For development.
+    pub allow_plain: bool,
+    /// Networks that are allowed although they are not public.
+    pub allow_networks: Vec<String>,
+    /// One whose messages have failed for so long is parked, seconds.
+    pub give_up: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { allow_plain: false, allow_networks: Vec::new(), give_up: 259_200 }
+    }
+}
+
+impl Webhooks {
+    /// What is allowed beside public addresses over TLS.
+    ///
+    /// # Errors
+    /// Names the network that is none.
+    pub fn allowed(&self) -> anyhow::Result<crate::webhooks::address::Allowed> {
+        let network =
+            |text: &String| crate::api::peer::network(text).map_err(|why| anyhow::anyhow!("webhooks.allow_networks: {why}"));
+        let networks = self.allow_networks.iter().map(network).collect::<anyhow::Result<_>>()?;
+        Ok(crate::webhooks::address::Allowed { plain: self.allow_plain, networks })
+    }
+}
+
 fn default_connections() -> u32 {
     20
 }
@@ -366,6 +400,7 @@ impl Config {
         for target in &self.targets {
             target.endpoints()?;
         }
+        self.webhooks.allowed()?;
         anyhow::ensure!(!self.http.public_url.ends_with('/'), "http.public_url: must not end in a slash");
         if let Some(kagesecur) = &self.kagesecur {
             anyhow::ensure!(!kagesecur.public_url.ends_with('/'), "kagesecur.public_url: must not end in a slash");

@@ -19,3 +19,4 @@ pub mod ports;
 pub mod recover;
 pub mod signing;
 pub mod telemetry;
+pub mod webhooks;

@@ -10,6 +10,7 @@ pub mod health;
 pub mod kagesecur;
 pub mod limit;
 pub mod listen;
+pub mod news;
 pub mod overview;
 mod partner;
 pub mod peer;
@@ -41,6 +42,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::caller::Standings;
 use self::error::{Code, Problem, Result};
 use self::limit::Rates;
+use self::news::News;
 use self::overview::Overview;
 use self::secret::Pepper;
 use self::streams::Streams;
@@ -50,6 +52,7 @@ use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, IntakeError};
 use crate::ledger::promises::Terms;
 use crate::ports::Ports;
+use crate::webhooks::address::Allowed;
 
 /// The last moment RFC 3339 can write.
 const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);
@@ -188,6 +191,10 @@ pub struct State {
     pub traffic: Traffic,
     /// Streams of lines under way.
     pub streams: Arc<Streams>,
+    /// Who waits for events.
+    pub news: Arc<News>,
+    /// Where webhooks may lead.
+    pub allowed: Arc<Allowed>,
 }
 
 impl State {
@@ -221,6 +228,8 @@ impl State {
             overview: Arc::new(overview),
             traffic: Traffic::default(),
             streams: Arc::default(),
+            news: Arc::default(),
+            allowed: Arc::default(),
         }
     }
 }

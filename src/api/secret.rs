@@ -106,6 +106,12 @@ impl Pepper {
         mac.finalize().into_bytes().into()
     }
 
+    /// The key under which secrets of webhooks are encrypted.
+    #[must_use]
+    pub fn webhooks(&self) -> [u8; 32] {
+        self.keyed(Domain::Webhooks, b"")
+    }
+
     /// Whether `secret` is the one behind `stored`. With `None` (no such key) the same work is done, and the answer is no.
     #[must_use]
     pub fn matches(&self, secret: &str, stored: Option<&[u8; 32]>) -> bool {
@@ -125,6 +131,8 @@ pub enum Domain {
     Auth,
     /// An `auth`, as stored.
     AuthHash,
+    /// The key under which secrets of webhooks are encrypted.
+    Webhooks,
 }
 
 impl Domain {
@@ -135,6 +143,7 @@ impl Domain {
             Self::Token => b"\0kagesecur token\0",
             Self::Auth => b"\0kagesecur auth\0",
             Self::AuthHash => b"\0kagesecur auth hash\0",
+            Self::Webhooks => b"\0webhook secrets\0",
         }
     }
 }
@@ -203,12 +212,13 @@ mod tests {
     #[test]
     fn domains_do_not_meet() {
         let pepper = Pepper::from_bytes([1; 32]);
-        let mut hashes: Vec<[u8; 32]> =
-            [Domain::Empreinte, Domain::Token, Domain::Auth, Domain::AuthHash].map(|domain| pepper.keyed(domain, b"x")).to_vec();
+        let mut hashes: Vec<[u8; 32]> = [Domain::Empreinte, Domain::Token, Domain::Auth, Domain::AuthHash, Domain::Webhooks]
+            .map(|domain| pepper.keyed(domain, b"x"))
+            .to_vec();
         hashes.push(pepper.hash("x"));
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 5);
+        assert_eq!(hashes.len(), 6);
     }
 
     #[test]

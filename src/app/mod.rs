@@ -20,6 +20,7 @@ use self::targets::Pinned;
 pub use self::targets::Way;
 use crate::api::limit::{Rate, Rates};
 use crate::api::listen::{Crowd, Listener};
+use crate::api::news::News;
 use crate::api::overview::Overview;
 use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
@@ -32,9 +33,16 @@ use crate::metrics::{Metrics, Sources};
 use crate::pipeline::continuity;
 use crate::pipeline::schedule::Schedule;
 use crate::ports::Ports;
+use crate::webhooks::address::System;
+use crate::webhooks::post::Post;
+use crate::webhooks::secret::Vault;
+use crate::webhooks::sender::{self as webhooks, Patience, Sender};
 
 /// How often the token keys are read again.
 const KEYS: Duration = Duration::from_secs(10);
+
+/// Pause between two looks for webhooks that have something to send.
+const WEBHOOKS: Duration = Duration::from_secs(1);
 
 /// What of the service a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,19 +120,25 @@ pub async fn serve(
     let limits = &config.limits;
     let strangers = Rate { per_second: limits.token_requests_per_second, burst: limits.token_burst };
     let crowd = Crowd::new(limits.connections, limits.connections_per_address, Arc::clone(&trusted));
+    let allowed = Arc::new(config.webhooks.allowed()?);
     let outer = match mode.api() {
         true => Some(Outer {
             tokens: Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?,
             pepper: Pepper::load(&config.auth.pepper)?,
             listener: Listener::bind(&config.http).await?.bounded(crowd.clone()),
             dialect: dialect::Bound::of(&config, crowd).await?,
+            post: Post::new(Arc::clone(&allowed), Arc::new(System), webhooks::TIMEOUT)?,
         }),
         false => None,
     };
     let pinned: Pinned = config.targets.iter().map(targets::pinned).collect::<anyhow::Result<_>>()?;
     let (mut steps, seen) = (JoinSet::new(), Seen::default());
     let clock = match mode.pipeline() {
-        true => Some(pipeline::start(&config, &ledger, (&schedule, &pinned), (&ports, &seen), holder, &mut steps).await?),
+        true => {
+            let promised = deadline.clone();
+            let given = (&schedule, Arc::new(move |now| promised.passed(now)) as _, &pinned);
+            Some(pipeline::start(&config, &ledger, given, (&ports, &seen), holder, &mut steps).await?)
+        }
         false => None,
     };
     steps.spawn(ledger.clone().keep_gate(config.seal.high_water));
@@ -151,7 +165,7 @@ pub async fn serve(
         intake: None,
         clock: Arc::clone(&ports.clock),
     };
-    let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect }| {
+    let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect, post }| {
         let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
         lanes = started;
         let way_in = way_in.closed_while(closed);
@@ -159,6 +173,9 @@ pub async fn serve(
         let mut state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
         state.trusted = trusted;
         state.rates = Arc::new(Rates::new(strangers));
+        state.allowed = Arc::clone(&allowed);
+        state.news = Arc::new(News::until(stopped.clone()));
+        steps.spawn(sender(&ledger, &state.pepper, post, &ports, config.webhooks.give_up).run());
         steps.spawn(Arc::clone(&state.tokens).follow(KEYS));
         sources.overview = Arc::clone(&state.overview);
         sources.traffic = Some(state.traffic.clone());
@@ -204,6 +221,20 @@ struct Outer {
     pepper: Pepper,
     listener: Listener,
     dialect: Option<dialect::Bound>,
+    post: Post,
+}
+
+/// Who sends events to webhooks.
+fn sender(ledger: &Ledger, pepper: &Pepper, post: Post, ports: &Ports, give_up: u64) -> Sender {
+    Sender {
+        ledger: ledger.clone(),
+        vault: Vault::new(&pepper.webhooks()),
+        post,
+        ports: ports.clone(),
+        patience: Patience::lasting(Duration::from_secs(give_up)),
+        at_once: webhooks::AT_ONCE,
+        every: WEBHOOKS,
+    }
 }
 
 async fn optional(serving: Option<impl Future<Output = anyhow::Result<()>>>) -> anyhow::Result<()> {

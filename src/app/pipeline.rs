@@ -1,4 +1,4 @@
-//! The pipeline's tasks: one that seals, one for each target.
+//! The pipeline's tasks: one that seals, one that tells, one for each target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::pipeline::anchoring::Anchoring;
 use crate::pipeline::continuity::{Compared, Resting};
+use crate::pipeline::notify::{Passed, Teller};
 use crate::pipeline::runner::{self, Watched, Work};
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::seal::Sealer;
@@ -24,6 +25,9 @@ use crate::ports::Ports;
 /// Pause between two looks at the pool, and at the chain, while there is nothing to do.
 const POLL: Duration = Duration::from_secs(1);
 
+/// Pause between two looks for broken promises.
+const OVERDUE: Duration = Duration::from_secs(10);
+
 /// Starts all of it as members of `tasks`, which never end by themselves. The answered clock only wakes the sealer.
 ///
 /// # Errors
@@ -31,7 +35,7 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) async fn start(
     config: &Config,
     ledger: &Ledger,
-    (schedule, pinned): (&Schedule, &Pinned),
+    (schedule, passed, pinned): (&Schedule, Passed, &Pinned),
     (ports, seen): (&Ports, &Seen),
     holder: Uuid,
     tasks: &mut JoinSet<()>,
@@ -50,6 +54,9 @@ pub(super) async fn start(
     let seal = Resting { work: seal, ledger: ledger.clone(), targets: Arc::clone(pinned) };
     let seal = Watched { work: seal, name: "seal".into(), ledger: ledger.clone(), halted: true };
     tasks.spawn(runner::run("seal", POLL, Arc::clone(&due), seal));
+    let teller = Teller { ledger: ledger.clone(), passed, every: OVERDUE, holder, looked: None };
+    let teller = Watched { work: teller, name: "notify".into(), ledger: ledger.clone(), halted: true };
+    tasks.spawn(runner::run("notify", POLL, Arc::default(), teller));
     for (target, endpoint) in config.targets.iter().zip(endpoints) {
         let name = format!("anchor eip155:{} {}", target.chain_id, target.registry.to_lowercase());
         let anchor = Anchor { ledger: ledger.clone(), endpoint, holder, targets: Arc::clone(pinned), connected: None };

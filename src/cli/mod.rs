@@ -5,6 +5,7 @@
 pub mod access;
 pub mod client;
 pub mod document;
+pub mod events;
 pub mod hash;
 pub mod lookup;
 pub mod operator;
@@ -60,6 +61,8 @@ enum Command {
     Erase(lookup::Erase),
     Validations(validations::Validations),
     Validators(validators::Validators),
+    Events(events::Events),
+    Webhook(events::Webhook),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -107,6 +110,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Erase(command) => lookup::erase(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
         Command::Validators(command) => validators::run(command, &mut out).await,
+        Command::Events(command) => events::events(command, &mut out).await,
+        Command::Webhook(command) => events::webhook(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

@@ -279,6 +279,10 @@ allowance = 60
 [metrics]
 listen = "{metrics}"
 
+[webhooks]
+allow_plain = true
+allow_networks = ["127.0.0.0/8", "::1"]
+
 [[targets]]
 rpc_url = {:?}
 chain_id = {}

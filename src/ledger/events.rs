@@ -32,6 +32,8 @@ pub struct Events {
     pub taken_over: Counter,
     /// Steps that ended early, by step and cause.
     pub step_errors: Family<[(&'static str, String); 2], Counter>,
+    /// Messages to webhooks, by how that went.
+    pub delivered: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Default for Events {
@@ -49,6 +51,7 @@ impl Default for Events {
             attempts: Family::default(),
             taken_over: Counter::default(),
             step_errors: Family::default(),
+            delivered: Family::default(),
         }
     }
 }
@@ -73,7 +76,10 @@ impl Events {
         let help = "Leases taken over from an instance that let them expire";
         registry.register("leases_taken_over", help, self.taken_over.clone());
         registry.register("step_errors", "Steps of the pipeline that ended early, by cause", self.step_errors.clone());
+        let help = "Messages sent to webhooks, by outcome: taken, or why not";
+        registry.register("webhook_deliveries", help, self.delivered.clone());
         // So that the first one of each is seen as a change.
+        let _ = self.delivered.get_or_create(&[("outcome", "taken")]);
         for reason in ["overloaded", "full", "away", "stopped", "database"] {
             let _ = self.refused.get_or_create(&[("reason", reason)]);
         }

@@ -17,6 +17,23 @@ pub struct Gauges {
     pub targets: Vec<TargetGauges>,
     /// Chain id, signer and next nonce of every lane.
     pub lanes: Vec<(u64, [u8; 20], u64)>,
+    /// Changes that are in no account's log yet.
+    pub untold: u64,
+    /// Webhooks.
+    pub webhooks: WebhookGauges,
+}
+
+/// All webhooks together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookGauges {
+    /// Whose events are sent.
+    pub active: u64,
+    /// Of these, that have something to send.
+    pub waiting: u64,
+    /// Of these, whose newest try failed.
+    pub failing: u64,
+    /// Given up until their owners resume them.
+    pub parked: u64,
 }
 
 /// One target.
@@ -71,6 +88,16 @@ impl Ledger {
         )
         .fetch_all(self.pool())
         .await?;
+        let told = sqlx::query!(
+            r#"select (select count(*) from changes where not told) as "untold!",
+                 count(*) filter (where w.state = 'active') as "active!",
+                 count(*) filter (where w.state = 'active' and w.cursor < e.last) as "waiting!",
+                 count(*) filter (where w.state = 'active' and w.tries > 0) as "failing!",
+                 count(*) filter (where w.state = 'parked') as "parked!"
+               from webhooks w left join event_counters e on e.account_id = w.account_id"#
+        )
+        .fetch_one(self.pool())
+        .await?;
         let lanes = sqlx::query!("select chain_id, signer, next_nonce from lanes order by id").fetch_all(self.pool()).await?;
         Ok(Gauges {
             now: batches.now,
@@ -98,6 +125,13 @@ impl Ledger {
                     Ok((natural(row.chain_id, "lanes.chain_id")?, fixed(&row.signer, "lanes.signer")?, nonce))
                 })
                 .collect::<Result<_>>()?,
+            untold: natural(told.untold, "untold changes")?,
+            webhooks: WebhookGauges {
+                active: natural(told.active, "webhooks")?,
+                waiting: natural(told.waiting, "webhooks")?,
+                failing: natural(told.failing, "webhooks")?,
+                parked: natural(told.parked, "webhooks")?,
+            },
         })
     }
 

@@ -25,6 +25,7 @@ pub mod kagesecur;
 pub mod leases;
 pub mod limits;
 pub mod listing;
+pub mod notices;
 pub mod numbers;
 pub mod policy;
 pub mod promises;

@@ -127,11 +127,7 @@ impl Ledger {
     pub async fn batch_statuses(&self, batches: &[u64]) -> Result<HashMap<u64, Status>> {
         let numbers: Vec<i64> = batches.iter().copied().map(stored).collect();
         let rows = sqlx::query!(
-            r#"select b.number, case
-                 when b.state in ('open', 'closed') then 'pending'
-                 when a.final >= b.anchors_needed then 'final'
-                 when a.standing >= b.anchors_needed then 'anchored'
-                 else 'sealed' end as "status!"
+            r#"select b.number, proof_status(b.state, b.anchors_needed, a.standing, a.final) as "status!"
                from batches b cross join lateral (
                  select count(*) filter (where state = 'final') as final,
                    count(*) filter (where state in ('included', 'final')) as standing

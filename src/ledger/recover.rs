@@ -119,6 +119,7 @@ async fn renumber(connection: &mut sqlx::PgConnection, first: u64, last: u64) ->
     }
     let since: Option<OffsetDateTime> =
         sqlx::query_scalar!("select min(received_at) from proofs where batch >= $1", first).fetch_one(&mut *connection).await?;
+    super::notices::forget_batches(connection, first).await?;
     sqlx::query!("delete from tiles where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchor_history where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchors where batch >= $1", first).execute(&mut *connection).await?;

@@ -125,7 +125,13 @@ fn pipeline(gauges: &Gauges, print: &mut Print<'_>) -> Result<(), Error> {
     let attempts = gauges.targets.iter().map(|target| ([("target", named(target))], target.attempts));
     print.each("attempts_most", "Most attempts of one anchor that is in no block", None, attempts)?;
     let lanes = gauges.lanes.iter().map(|(chain, signer, nonce)| (publisher(*chain, signer), *nonce));
-    print.each("signer_next_nonce", "Nonce of the next transaction, by the journal", None, lanes)
+    print.each("signer_next_nonce", "Nonce of the next transaction, by the journal", None, lanes)?;
+    print.one("events_untold", "Changes that are in no account's log yet", None, gauges.untold)?;
+    let webhooks = &gauges.webhooks;
+    let states =
+        [("active", webhooks.active), ("waiting", webhooks.waiting), ("failing", webhooks.failing), ("parked", webhooks.parked)];
+    let help = "Webhooks: active, of these with something to send, of these failing; and parked ones";
+    print.each("webhooks", help, None, states.into_iter().map(|(state, count)| ([("state", state)], count)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "amounts are shown, not reckoned with")]

@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod continuity;
 pub mod finality;
 pub mod funds;
+pub mod notify;
 pub mod publish;
 pub mod recheck;
 pub mod runner;

@@ -8,6 +8,7 @@ mod child;
 mod cli;
 mod delay;
 mod endpoints;
+mod events;
 mod faults;
 mod kagesecur;
 mod kill;

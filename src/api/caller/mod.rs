@@ -38,17 +38,18 @@ pub struct Caller {
     pub meter: Meter,
     /// Until when the account may submit; `None`: without end.
     pub subscribed_until: Option<OffsetDateTime>,
-    /// What it proved itself with.
-    pub shown: Shown,
+    /// What let it in.
+    pub pass: Pass,
 }
 
-/// What a caller proved itself with.
+/// What somebody was let in with, for looking again while an answer takes long.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct Pass {
     /// The consumer key.
-    pub key: String,
-    /// The token; `None` for key and secret.
+    pub client_id: String,
+    /// `None`: key and secret.
     claims: Option<Arc<Claims>>,
+    address: Option<std::net::IpAddr>,
 }
 
 impl Caller {
@@ -62,18 +63,29 @@ impl Caller {
 }
 
 impl Caller {
-    /// Passes while the credential is what it was when the request began: for answers that take long. The end of a token's
-    /// life does not end what began before it.
+    /// Passes while what let it in would do so again: for answers that take long. The end of a token's life does not end what
+    /// began before it.
     ///
     /// # Errors
-    /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], and those of the database.
+    /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], [`Code::CredentialsInvalid`], [`Code::AddressRefused`], and those of
+    /// the database.
     pub async fn still(&self, api: &State) -> Result<()> {
-        let standing = api.standings.of(&self.shown.key, || api.ledger.credential(&self.shown.key)).await?;
+        let Pass { client_id, claims, address } = &self.pass;
+        let standing = api.standings.of(client_id, || api.ledger.credential(client_id)).await?;
         let credential = standing.filter(|credential| credential.active).ok_or(Code::AccountDisabled)?;
-        if self.shown.claims.as_ref().is_some_and(|claims| is_revoked(claims, &credential)) {
-            return Err(refused(Code::TokenInvalid, "the token was revoked"));
+        match claims {
+            Some(claims) if is_revoked(claims, &credential) => return Err(refused(Code::TokenInvalid, "the token was revoked")),
+            None if !credential.basic => return Err(wrong()),
+            _ => {}
         }
-        Ok(())
+        if credential.lets_in(*address) { Ok(()) } else { Err(Code::AddressRefused.into()) }
+    }
+
+    /// Whether a request would still be let in that was when this one came: as [`Self::still`], and the token has not expired.
+    /// False also when that cannot be found out.
+    pub async fn is_still_welcome(&self, api: &State) -> bool {
+        let over = |claims: &Arc<Claims>| api.ports.clock.now() >= claims.accepted_until();
+        !self.pass.claims.as_ref().is_some_and(over) && self.still(api).await.is_ok()
     }
 
     /// Passes when the token has `scope`.
@@ -102,12 +114,17 @@ impl FromRequestParts<State> for Caller {
         };
         let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
         let address = peer::address(parts, &api.trusted);
-        let (credential, scopes, shown) = match given(&parts.headers)? {
-            Given::Bearer(token) => by_token(api, token).await?,
+        let (credential, scopes, pass) = match given(&parts.headers)? {
+            Given::Bearer(token) => {
+                let (credential, scopes, claims) = by_token(api, token).await?;
+                (credential, scopes, Pass { client_id: claims.client_id.clone(), claims: Some(claims), address })
+            }
             Given::Basic(presented) => {
                 api.rates.may_try(address, &meter)?;
                 match by_secret(api, &presented).await? {
-                    Some(found) => found,
+                    Some((credential, scopes)) => {
+                        (credential, scopes, Pass { client_id: presented.client_id.clone(), claims: None, address })
+                    }
                     None => {
                         api.rates.stranger(address, &meter)?;
                         return Err(wrong());
@@ -125,7 +142,7 @@ impl FromRequestParts<State> for Caller {
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
         let name = credential.name.clone();
-        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, shown };
+        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, pass };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -159,7 +176,7 @@ fn given(headers: &HeaderMap) -> Result<Given<'_>> {
     }
 }
 
-async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Shown)> {
+async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Arc<Claims>)> {
     let claims = api.tokens.check(token, api.ports.clock.now()).map_err(|why| match why {
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
@@ -172,8 +189,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, 
     }
     let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
     let scopes = scopes.and(Scopes::of_role(credential.role));
-    let shown = Shown { key: claims.client_id.clone(), claims: Some(claims) };
-    Ok((credential, scopes, shown))
+    Ok((credential, scopes, claims))
 }
 
 fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
@@ -182,13 +198,13 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 }
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
-async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes, Shown)>> {
+async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes)>> {
     let key = &presented.client_id;
     let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
-        (credential, scopes, Shown { key: presented.client_id.clone(), claims: None })
+        (credential, scopes)
     }))
 }
 

@@ -84,6 +84,8 @@ codes! {
     ValidatorUnknown = "validator_unknown", NOT_FOUND, "No such validator";
     /// No certificate is opened by this number, or not any more: verify the document again for a new one.
     LinkUnknown = "link_unknown", NOT_FOUND, "No such certificate";
+    /// This account has no such webhook.
+    WebhookUnknown = "webhook_unknown", NOT_FOUND, "No such webhook";
     /// There is no batch of this number.
     BatchUnknown = "batch_unknown", NOT_FOUND, "No such batch";
     /// The batch has no such tile, or is not sealed yet.
@@ -119,6 +121,11 @@ codes! {
     ValidationSettled = "validation_settled", CONFLICT, "The document is settled already";
     /// This validator decided otherwise about this document before, and that stands: `decision` says how.
     DecisionDiffers = "decision_differs", CONFLICT, "This validator decided otherwise before";
+    /// The account's log of events ends before this place; `last` says where. A service restored from a backup has a shorter
+    /// log than before: read it again from a place of which you are sure, events have ids.
+    CursorUnknown = "cursor_unknown", CONFLICT, "The log has no such place";
+    /// The account has as many webhooks as it may have. Delete one first.
+    WebhooksCount = "webhooks_count", CONFLICT, "Too many webhooks";
     /// The body is longer than the route takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body must be `application/json` without content coding.
@@ -132,6 +139,8 @@ codes! {
     /// Some proofs of the submission are not in order, and nothing of it was stored. `errors` lists the first 100 by
     /// their position in the submission, `error_count` says how many there are.
     ProofsInvalid = "proofs_invalid", UNPROCESSABLE_ENTITY, "Some proofs are not in order";
+    /// Nothing is sent to this address: webhooks lead to public addresses, over TLS.
+    WebhookUrlRefused = "webhook_url_refused", UNPROCESSABLE_ENTITY, "A webhook may not lead there";
     /// Too many requests in too short a time. Try again after `Retry-After` seconds; the fields `RateLimit-Policy` and
     /// `RateLimit` tell how much is left.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";

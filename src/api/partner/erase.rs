@@ -40,7 +40,7 @@ pub async fn erase(api: State, caller: Caller, Path(digest): Path<String>, uri: 
     if !wish.irrevocable {
         return Err(Code::ConfirmationMissing.into());
     }
-    match api.ledger.erase(caller.account, &digest, &caller.shown.key).await? {
+    match api.ledger.erase(caller.account, &digest, &caller.pass.client_id).await? {
         Erasing::Erased => tracing::info!("a proof was erased"),
         Erasing::Decision => return Err(Code::DecisionKept.into()),
         Erasing::Early => {

@@ -4,6 +4,7 @@ pub(super) mod batch;
 pub(super) mod bulk;
 mod certificate;
 mod erase;
+mod event;
 mod idempotency;
 mod item;
 mod list;
@@ -15,6 +16,7 @@ mod tile;
 mod validation;
 mod validators;
 mod verify;
+mod webhook;
 
 use axum::routing::{delete, get, post, put};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
@@ -44,6 +46,15 @@ pub(super) const ROUTES: &[Route] = &[
     Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add)),
     Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove)),
     Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
+    Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)),
+    Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)),
+    Route::post("/v1/webhooks", Access::Scope(Scope::ProofsWrite), || post(webhook::create)),
+    Route::get("/v1/webhooks/{id}", Access::Scope(Scope::ProofsRead), || get(webhook::show)),
+    Route::post("/v1/webhooks/{id}/secret", Access::Scope(Scope::ProofsWrite), || post(webhook::rotate)),
+    Route::post("/v1/webhooks/{id}/resume", Access::Scope(Scope::ProofsWrite), || post(webhook::resume)),
+    Route::post("/v1/webhooks/{id}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test)),
+    Route::get("/v1/webhooks/{id}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries)),
+    Route::other("DELETE", "/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove)),
     Route::get("/v1/status", Access::Public, || get(service::status)),
     Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
     Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)),

@@ -19,33 +19,39 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// No answer is longer: 10,000 proofs take about 5 MB.
 const MAX_ANSWER: usize = 32 << 20;
 
-/// What to send; may be sent any number of times.
+/// What to send; may be sent any number of times, unless it is to be sent once.
 #[derive(Debug)]
 pub(super) struct Call {
     method: Method,
     path: String,
     body: Option<(&'static str, String)>,
     public: bool,
+    once: bool,
 }
 
 impl Call {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None, public: false }
+        Self { method: Method::GET, path, body: None, public: false, once: false }
     }
 
     /// Without a body.
     pub(super) fn bare(method: Method, path: String) -> Self {
-        Self { method, path, body: None, public: false }
+        Self { method, path, body: None, public: false, once: false }
     }
 
     pub(super) fn json(method: Method, path: &str, body: String) -> Self {
-        Self { method, path: path.into(), body: Some(("application/json", body)), public: false }
+        Self { method, path: path.into(), body: Some(("application/json", body)), public: false, once: false }
     }
 
     /// RFC 6749 §4.4.2.
     pub(super) fn token() -> Self {
         let body = Some(("application/x-www-form-urlencoded", "grant_type=client_credentials".into()));
-        Self { method: Method::POST, path: "oauth2/token".into(), body, public: true }
+        Self { method: Method::POST, path: "oauth2/token".into(), body, public: true, once: false }
+    }
+
+    /// Not again when there is no answer: what was done is not known then, and doing it twice would be something else.
+    pub(super) fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// Without a token.
@@ -136,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Sends until there is an answer other than "later". All calls of this API are safe to repeat.
+    /// Sends until there is an answer other than "later".
     pub(super) async fn repeat(&self, call: &Call, sign: impl Fn(RequestBuilder) -> RequestBuilder) -> Result<Answer> {
         let (mut failures, mut backoff, mut waited) = (0, BACKOFF, Duration::ZERO);
         loop {
@@ -157,7 +163,7 @@ impl Client {
                 Err(error) => {
                     let reason = root(&error);
                     failures += 1;
-                    if failures == ATTEMPTS || !passing(&error) {
+                    if call.once || failures == ATTEMPTS || !passing(&error) {
                         return Err(ClientError::Unreachable { address: self.base.to_string(), reason });
                     }
                     (format!("no answer from the API ({reason})"), backoff)

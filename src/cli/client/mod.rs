@@ -3,6 +3,7 @@
 
 mod call;
 mod error;
+mod events;
 mod listing;
 mod validations;
 mod validators;
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
+pub use self::events::{Event, EventPage};
 pub use self::listing::{Erased, Listed, Page};
 pub use self::validations::Verb;
 pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation, Validator, Validators};

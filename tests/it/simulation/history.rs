@@ -13,6 +13,7 @@ use sceau::chain::signer::{LocalWallet, SignError, SignedAnchor, Signer};
 use sceau::ledger::accounts::AccountId;
 use sceau::ledger::intake::{Intake, Limits, Submission};
 use sceau::pipeline::anchoring::{Anchoring, Policy};
+use sceau::pipeline::notify::Teller;
 use sceau::pipeline::schedule::Schedule;
 use sceau::pipeline::seal::Sealer;
 use sceau::pipeline::{Step, StepError};
@@ -82,6 +83,9 @@ pub struct History<'a> {
     pub(super) acknowledged: HashMap<Digest, u64>,
     pub(super) lag: u64,
     pub(super) told: Vec<String>,
+    pub(super) teller: Teller,
+    /// Where the account's log was read to, and what it says of each batch.
+    pub(super) log: (u64, HashMap<u64, Vec<String>>),
     /// Whether nothing bad happens any more.
     pub(super) quiet: bool,
     _lanes: JoinSet<()>,
@@ -122,6 +126,14 @@ impl<'a> History<'a> {
             acknowledged: HashMap::new(),
             lag,
             told: Vec::new(),
+            teller: Teller {
+                ledger: site.ledger.clone(),
+                passed: Arc::new(|_| None),
+                every: Duration::MAX,
+                holder: Uuid::from_u128(2),
+                looked: Some(std::time::Instant::now()),
+            },
+            log: Default::default(),
             quiet: false,
             _lanes: lanes,
         }
@@ -146,9 +158,14 @@ impl<'a> History<'a> {
         for _ in 0..40 + self.rng.below(40) {
             self.act().await?;
             self.check_finals().await?;
+            // Often several changes are told together.
+            if self.rng.chance(40) {
+                self.check_log().await?;
+            }
         }
         self.settle().await?;
-        self.judge().await
+        self.judge().await?;
+        self.judge_log().await
     }
 
     async fn act(&mut self) -> Result<(), String> {

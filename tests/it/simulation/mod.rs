@@ -7,6 +7,7 @@
 mod endpoint;
 mod history;
 mod judge;
+mod log;
 pub mod site;
 
 use std::time::{Duration, Instant};

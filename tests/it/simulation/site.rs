@@ -31,6 +31,7 @@ impl Site {
     pub async fn clear(&self) {
         let clear = "delete from attempts; delete from anchor_history; delete from anchors; delete from lanes; delete from finality; delete from continuity; \
             delete from targets; delete from tiles; delete from proof_details; delete from proofs; delete from account_numbers; delete from batch_accounts; delete from batches; \
+            delete from changes; delete from account_events; delete from event_counters; delete from webhook_deliveries; delete from webhooks; \
             delete from credentials; delete from accounts; delete from leases; delete from asides; \
             insert into batches (number, state, opened_at) values (1, 'open', clock_timestamp())";
         self.database.pool.execute(clear).await.expect("cleared");

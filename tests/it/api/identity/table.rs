@@ -71,6 +71,24 @@ fn sample(route: &Route) -> Sample {
             foreign: Some((404, "validation_unknown")),
             ..row("/v1/validations/VALIDATION/decisions/DECISION/receipt", (409, "receipt_not_ready"))
         },
+        ("GET", "/v1/events") => row("/v1/events?after=0&limit=10", (200, "")),
+        ("GET", "/v1/webhooks") => row("/v1/webhooks", (200, "")),
+        ("POST", "/v1/webhooks") => {
+            Sample { body: Some(json!({ "url": "https://a.example/" })), ..row("/v1/webhooks", (201, "")) }
+        }
+        (method, path) if path.starts_with("/v1/webhooks/{id}") => {
+            let (path, status) = match (method, path) {
+                ("GET", "/v1/webhooks/{id}") => ("/v1/webhooks/WEBHOOK", 200),
+                ("DELETE", "/v1/webhooks/{id}") => ("/v1/webhooks/WEBHOOK", 204),
+                ("POST", "/v1/webhooks/{id}/secret") => ("/v1/webhooks/WEBHOOK/secret", 200),
+                ("POST", "/v1/webhooks/{id}/resume") => ("/v1/webhooks/WEBHOOK/resume", 200),
+                ("POST", "/v1/webhooks/{id}/test") => ("/v1/webhooks/WEBHOOK/test", 202),
+                ("GET", "/v1/webhooks/{id}/deliveries") => ("/v1/webhooks/WEBHOOK/deliveries", 200),
+                _ => panic!("{method} {path} has no row in this table"),
+            };
+            let body = (method == "POST").then(|| json!({}));
+            Sample { body, foreign: Some((404, "webhook_unknown")), ..row(path, (status, "")) }
+        }
         (method @ ("GET" | "PUT"), "/v1/validators") => Sample {
             body: (method == "PUT").then(|| json!({ "approvals_needed": 2 })),
             foreign: Some((404, "account_unknown")),
@@ -171,6 +189,7 @@ struct Table {
     manager: Account,
     validation: String,
     decision: String,
+    webhook: String,
     documented: BTreeMap<String, [Option<(u16, String)>; 2]>,
     /// Which rows of the pages were tried.
     tried: std::cell::RefCell<std::collections::BTreeSet<String>>,
@@ -186,6 +205,7 @@ impl Table {
         let sample = sample(route);
         let path = sample.path.replace("DIGEST", &digest(1).to_string());
         let path = path.replace("VALIDATION", &self.validation).replace("DECISION", &self.decision);
+        let path = path.replace("WEBHOOK", &self.webhook);
         let method: Method = route.method.parse().unwrap();
         let mut request = self.service.client.request(method, format!("{}{path}", self.service.base));
         if let Some(authorization) = authorization {
@@ -319,11 +339,24 @@ async fn every_route_refuses_as_documented() {
     let (validator, token) = office.validators[0].clone();
     let decided: Value = service.decide(&token, &validation, "approve").await.json().await.unwrap();
     let decision = decided["decisions"][0]["digest"].as_str().unwrap().to_owned();
+    let made = service.post("/v1/webhooks", &office.token, &json!({ "url": "https://a.example/" })).await;
+    let webhook = made.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
     let manager = service.account("manager", Role::Manager).await;
     service.ledger.add_client("manager", "acme").await.unwrap();
     let (owner, documented) = (office.owner, refusals());
-    let table = Table { service, tokens, owner, validator, manager, validation, decision, documented, tried: Default::default() };
+    let table = Table {
+        service,
+        tokens,
+        owner,
+        validator,
+        manager,
+        validation,
+        decision,
+        webhook,
+        documented,
+        tried: Default::default(),
+    };
     for route in routes::all() {
         match route.access {
             Access::Public => {
