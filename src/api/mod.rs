@@ -10,6 +10,8 @@ pub mod health;
 pub mod kagesecur;
 pub mod limit;
 pub mod listen;
+pub mod openapi;
+mod operations;
 pub mod overview;
 mod partner;
 pub mod peer;

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -17,6 +18,7 @@ use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Problem, Result};
 use crate::api::limit::Quota;
+use crate::api::openapi::schema;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, IntakeError, Submission};
@@ -26,23 +28,29 @@ use crate::ledger::validations::{Asked, Request, Waiting};
 /// Faults listed at most; all are counted.
 const LISTED: usize = 100;
 
-#[derive(Serialize)]
-struct Answer {
+/// What was accepted, in the order of the items.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Accepted")]
+pub(super) struct Answer {
     proofs: Vec<Acknowledged>,
 }
 
 /// What the submitter gets for one item, in the order of the items.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Acknowledged {
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     anchor_by: Option<OffsetDateTime>,
     created: bool,
+    #[schemars(with = "schema::Salt")]
     salt: Salt,
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Progress>,

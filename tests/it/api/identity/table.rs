@@ -37,7 +37,7 @@ struct Sample {
 fn sample(route: &Route) -> Sample {
     let row = |path, own| Sample { path, body: None, own, foreign: None };
     match (route.method, route.path) {
-        ("GET", path @ ("/healthz" | "/readyz" | "/problems" | "/v1/status")) => row(path, (200, "")),
+        ("GET", path @ ("/healthz" | "/readyz" | "/problems" | "/v1/status" | "/openapi.json" | "/docs")) => row(path, (200, "")),
         ("GET", path @ ("/.well-known/jwks.json" | "/.well-known/oauth-authorization-server")) => row(path, (200, "")),
         ("GET", "/problems/{code}") => row("/problems/not_found", (200, "")),
         ("POST", path @ ("/oauth2/token" | "/oauth2/revoke")) => row(path, (200, "")),
