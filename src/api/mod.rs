@@ -5,8 +5,10 @@ pub mod caller;
 pub mod certificate;
 mod check;
 mod conditional;
+mod core;
 pub mod error;
 pub mod health;
+pub mod journal;
 pub mod kagesecur;
 pub mod limit;
 pub mod listen;
@@ -40,8 +42,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
 use self::error::{Code, Problem, Result};
+use self::journal::Journal;
 use self::limit::Rates;
 use self::overview::Overview;
+use self::routes::Route;
 use self::secret::Pepper;
 use self::token::Tokens;
 use self::traffic::Traffic;
@@ -161,6 +165,8 @@ pub struct State {
     pub overview: Arc<Overview>,
     /// Requests, counted.
     pub traffic: Traffic,
+    /// Where tokens given and refused are noted.
+    pub journal: Journal,
 }
 
 impl State {
@@ -193,6 +199,7 @@ impl State {
             trusted: Arc::default(),
             overview: Arc::new(overview),
             traffic: Traffic::default(),
+            journal: Journal::default(),
         }
     }
 }
@@ -206,9 +213,18 @@ impl FromRequestParts<Self> for State {
     }
 }
 
-/// All routes.
+/// All routes of the partners' listener.
 pub fn router(state: State) -> Router {
-    routes::router(&state)
+    finished(state, routes::all())
+}
+
+/// All routes of the managers' listener.
+pub fn core_router(state: State) -> Router {
+    finished(state, routes::core())
+}
+
+fn finished(state: State, routes: impl Iterator<Item = &'static Route>) -> Router {
+    routes::router(&state, routes)
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))

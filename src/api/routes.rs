@@ -6,7 +6,7 @@ use axum::{Extension, Router, middleware};
 
 use super::openapi::{self, Operation};
 use super::token::Scope;
-use super::{State, check, health, operations, partner, token};
+use super::{State, check, core, health, operations, partner, token};
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,12 @@ impl Route {
         Self { method: "POST", path, access, handler, alone: false, operation: None }
     }
 
+    /// A route of another method; `handler` is `|| put(…)`, say.
+    #[must_use]
+    pub const fn other(method: &'static str, path: &'static str, access: Access, handler: fn() -> MethodRouter<State>) -> Self {
+        Self { method, path, access, handler, alone: false, operation: None }
+    }
+
     /// What the OpenAPI document says about it. A route without is a failure of the tests.
     pub const fn told(self, operation: fn() -> Operation) -> Self {
         Self { operation: Some(operation), ..self }
@@ -76,15 +82,31 @@ const OWN: &[Route] = &[
     Route::get("/check/{number}", Access::Public, || get(check::batch)).told(operations::check_batch),
 ];
 
-/// Every route there is.
+/// What the managers' listener has beside the core API.
+const CORE_OWN: &[Route] = &[
+    Route::get("/healthz", Access::Public, || get(health::lives)).alone().told(operations::lives),
+    Route::get("/openapi.json", Access::Public, || get(openapi::core_json)).alone().told(operations::openapi),
+    Route::get("/docs", Access::Public, || get(openapi::core_page)).alone().told(operations::docs),
+    Route::get("/problems", Access::Public, || get(super::problems)).alone().told(operations::problems),
+    Route::get("/problems/{code}", Access::Public, || get(super::problem)).alone().told(operations::problem),
+    Route::post("/oauth2/token", Access::Client, || post(token::token)).told(operations::token),
+    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)).told(operations::revoke),
+];
+
+/// Every route of the partners' listener.
 pub fn all() -> impl Iterator<Item = &'static Route> {
     OWN.iter().chain(partner::ROUTES)
 }
 
-/// All of them in one router.
-pub(super) fn router(state: &State) -> Router<State> {
+/// Every route of the managers' listener.
+pub fn core() -> impl Iterator<Item = &'static Route> {
+    CORE_OWN.iter().chain(core::ROUTES)
+}
+
+/// Routes in one router.
+pub(super) fn router(state: &State, routes: impl Iterator<Item = &'static Route>) -> Router<State> {
     let answering = middleware::from_fn_with_state(state.clone(), super::unless_away);
-    all().fold(Router::new(), |router, route| {
+    routes.fold(Router::new(), |router, route| {
         let handler = (route.handler)().route_layer(Extension(route.access));
         router.route(route.path, if route.alone { handler } else { handler.layer(answering.clone()) })
     })

@@ -10,6 +10,7 @@ mod batches;
 mod calls;
 mod entries;
 mod lanes;
+mod log;
 mod validations;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Report {
     pub anchors: u64,
     /// Documents checked that were submitted to validators.
     pub validations: u64,
+    /// Rows of the log checked.
+    pub log: u64,
     /// Targets for which no chain was given: their anchors were checked among themselves only.
     pub unasked: Vec<String>,
     /// The first findings, in the order of the checks: what comes later may follow from what comes first.
@@ -118,6 +121,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     batches::check_anchored(ledger, &mut report).await?;
     calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
+    log::check(ledger, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.
     entries::check_doubled(ledger, &mut report).await?;
     Ok(report)

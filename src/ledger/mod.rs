@@ -8,6 +8,7 @@ pub mod anchors;
 pub mod asides;
 pub mod attempts;
 pub mod audit;
+pub mod audit_log;
 pub mod batches;
 pub mod calls;
 pub mod continuity;
@@ -22,6 +23,7 @@ pub mod intake;
 pub mod kagesecur;
 pub mod leases;
 pub mod limits;
+pub mod manage;
 pub mod policy;
 pub mod proofs;
 pub mod recover;
@@ -137,10 +139,19 @@ impl Ledger {
     /// # Errors
     /// When `url` is not a Postgres URL.
     pub fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        Self::connect_as(url, max_connections, "service")
+    }
+
+    /// As [`Ledger::connect`], for somebody whom the log names `actor`.
+    ///
+    /// # Errors
+    /// When `url` is not a Postgres URL.
+    pub fn connect_as(url: &str, max_connections: u32, actor: &str) -> Result<Self> {
         let options = url
             .parse::<PgConnectOptions>()?
             .application_name("sceau")
             .options([("idle_in_transaction_session_timeout", "15s"), ("client_min_messages", "error"), ("timezone", "UTC")])
+            .options([("sceau.actor", actor)])
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
         let pool = guarded(PgPoolOptions::new())
             .max_connections(max_connections)

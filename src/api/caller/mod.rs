@@ -2,6 +2,7 @@
 
 mod standing;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -26,6 +27,8 @@ use crate::ledger::limits::Limits;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
+    /// From where it asks.
+    pub address: Option<IpAddr>,
     /// Its role as it is now.
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
@@ -82,6 +85,7 @@ impl FromRequestParts<State> for Caller {
                 match by_secret(api, &presented).await? {
                     Some(found) => found,
                     None => {
+                        api.journal.refused(None, address, "credentials_invalid");
                         api.rates.stranger(address, &meter)?;
                         return Err(wrong());
                     }
@@ -97,7 +101,7 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, role, scopes, limits, meter, subscribed_until };
+        let caller = Self { account, address, role, scopes, limits, meter, subscribed_until };
         caller.need(scope)?;
         Ok(caller)
     }

@@ -76,6 +76,10 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     /// This account never submitted this digest.
     ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
+    /// There is no such account for this manager to administer.
+    AccountUnknown = "account_unknown", NOT_FOUND, "No such account";
+    /// The account never had a credential of this key.
+    CredentialUnknown = "credential_unknown", NOT_FOUND, "No such credential";
     /// There is no such document for this account to decide on or to look at.
     ValidationUnknown = "validation_unknown", NOT_FOUND, "No such validation";
     /// No certificate is opened by this number, or not any more: verify the document again for a new one.
@@ -91,6 +95,10 @@ codes! {
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// Another account has this name. Nothing was made.
+    NameTaken = "name_taken", CONFLICT, "There is an account of that name";
+    /// The account has two credentials in use, which is the most: revoke one of them first.
+    CredentialsFull = "credentials_full", CONFLICT, "The account has as many credentials as it may";
     /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the operator to name validators.
     ValidatorsMissing = "validators_missing", CONFLICT, "The account has too few validators";
     /// The document was accepted or refused before; `state` says which.

@@ -149,6 +149,7 @@ impl Schemas {
 
     fn finish(mut self) -> Map<String, Value> {
         let mut all = self.read.take_definitions(false);
+        all.values_mut().for_each(only_telling_defaults);
         // Members that are left out where there is nothing to say are never null.
         if let Some(problem) = all.get_mut("Problem") {
             never_null(problem);
@@ -184,7 +185,7 @@ impl Schemas {
                 "name": "If-None-Match",
                 "in": "header",
                 "description": "The `ETag` of an answer you have.",
-                "schema": { "type": "string", "pattern": "^(W/)?\"[!#-~]*\"$" },
+                "schema": { "type": "string" },
             }));
         }
         let mut operation = json!({
@@ -321,6 +322,17 @@ fn never_null(schema: &mut Value) {
     for (_, property) in properties.iter_mut().filter(|(name, _)| !required.contains(name)) {
         drop_null(property);
         if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
+}
+
+/// A default that only stands for "not there" says nothing.
+fn only_telling_defaults(schema: &mut Value) {
+    for (_, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(property) =
+            property.as_object_mut().filter(|property| !property.get("default").is_some_and(Value::is_boolean))
+        {
             property.remove("default");
         }
     }

@@ -32,6 +32,22 @@ const ABOUT: About = About {
     ],
 };
 
+const CORE: About = About {
+    title: "Sceau core",
+    description: "What managers do to the accounts they administer: those they made, and clients that the operator let them \
+         administer.\n\nAny other account is as unknown as one that nobody has. Every error but the token routes' is a problem \
+         (RFC 9457); programs decide by `code`.",
+    tags: &[
+        ("accounts", "The accounts a manager administers."),
+        ("log", "What was done to them, and how they got in."),
+        ("tokens", "OAuth 2.0 client credentials."),
+        ("service", "Health, and these pages."),
+    ],
+};
+
+static CORE_DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&CORE, routes::core()));
+static CORE_JSON: LazyLock<String> = LazyLock::new(|| CORE_DOCUMENT.to_string());
+static CORE_PAGE: LazyLock<String> = LazyLock::new(|| page::page(&CORE_DOCUMENT));
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&ABOUT, routes::all()));
 static JSON: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 static PAGE: LazyLock<String> = LazyLock::new(|| page::page(&DOCUMENT));
@@ -41,10 +57,24 @@ pub async fn json(headers: HeaderMap) -> Response {
     answer(&JSON, "application/json", &headers)
 }
 
+/// `GET /openapi.json` of the managers' listener.
+pub async fn core_json(headers: HeaderMap) -> Response {
+    answer(&CORE_JSON, "application/json", &headers)
+}
+
 /// `GET /docs`.
 pub async fn page(headers: HeaderMap) -> Response {
+    shown(&PAGE, &headers)
+}
+
+/// `GET /docs` of the managers' listener.
+pub async fn core_page(headers: HeaderMap) -> Response {
+    shown(&CORE_PAGE, &headers)
+}
+
+fn shown(page: &'static str, headers: &HeaderMap) -> Response {
     let head = [(CONTENT_SECURITY_POLICY, page::policy()), (REFERRER_POLICY, "no-referrer".to_owned())];
-    (head, answer(&PAGE, "text/html; charset=utf-8", &headers)).into_response()
+    (head, answer(page, "text/html; charset=utf-8", headers)).into_response()
 }
 
 fn answer(text: &'static str, media: &'static str, headers: &HeaderMap) -> Response {
@@ -60,7 +90,7 @@ fn answer(text: &'static str, media: &'static str, headers: &HeaderMap) -> Respo
 #[must_use]
 pub fn tells(method: &str, path: &str, code: Code) -> bool {
     let method = if method == "HEAD" { "GET" } else { method };
-    let told = routes::all().find(|route| route.method == method && route.path == path).and_then(|route| {
+    let told = routes::all().chain(routes::core()).find(|route| route.method == method && route.path == path).and_then(|route| {
         let operation = route.operation?;
         Some(document::codes(route, &operation()).contains(&code))
     });
@@ -75,21 +105,18 @@ mod tests {
 
     #[test]
     fn every_route_has_an_operation_with_its_parameters() {
-        let mut ids = BTreeSet::new();
-        for route in routes::all() {
-            let told = route.operation.unwrap_or_else(|| panic!("{} {} has no operation", route.method, route.path))();
-            assert!(ids.insert(told.id), "{} is there twice", told.id);
-            let named: Vec<&str> = route
-                .path
-                .split('{')
-                .skip(1)
-                .filter_map(|part| part.split('}').next())
-                .map(|name| name.trim_start_matches('*'))
-                .collect();
-            let listed: Vec<&str> = told.path.iter().map(|parameter| parameter.name).collect();
-            assert_eq!(listed, named, "{} {}", route.method, route.path);
-            assert!(ABOUT.tags.iter().any(|(tag, _)| *tag == told.tag), "{}", told.tag);
-            assert!(!told.answers.is_empty(), "{} answers nothing", told.id);
+        for (about, routes) in [(ABOUT, routes::all().collect::<Vec<_>>()), (CORE, routes::core().collect())] {
+            let mut ids = BTreeSet::new();
+            for route in routes {
+                let told = route.operation.unwrap_or_else(|| panic!("{} {} has no operation", route.method, route.path))();
+                assert!(ids.insert(told.id), "{} is there twice", told.id);
+                let parts = route.path.split('{').skip(1).filter_map(|part| part.split('}').next());
+                let named: Vec<&str> = parts.map(|name| name.trim_start_matches('*')).collect();
+                let listed: Vec<&str> = told.path.iter().map(|parameter| parameter.name).collect();
+                assert_eq!(listed, named, "{} {}", route.method, route.path);
+                assert!(about.tags.iter().any(|(tag, _)| *tag == told.tag), "{}", told.tag);
+                assert!(!told.answers.is_empty(), "{} answers nothing", told.id);
+            }
         }
     }
 
@@ -98,6 +125,7 @@ mod tests {
         // Answers of no route at all, of the KageSecur dialect, and of what lies below the routes.
         let elsewhere = [Code::MethodNotAllowed, Code::AuthenticationFailed, Code::LinkUnknown];
         let told: BTreeSet<&str> = routes::all()
+            .chain(routes::core())
             .filter_map(|route| Some(document::codes(route, &route.operation?())))
             .flatten()
             .chain(elsewhere)
@@ -119,11 +147,13 @@ mod tests {
                 _ => {}
             }
         }
-        let mut found = BTreeSet::new();
-        visit(&DOCUMENT, &mut found);
-        assert!(!found.is_empty());
-        for reference in found {
-            assert!(DOCUMENT.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        for document in [&*DOCUMENT, &*CORE_DOCUMENT] {
+            let mut found = BTreeSet::new();
+            visit(document, &mut found);
+            assert!(!found.is_empty());
+            for reference in found {
+                assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            }
         }
     }
 }

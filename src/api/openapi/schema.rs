@@ -91,6 +91,8 @@ described! {
     Json, false, Schema::try_from(json_without_nul()).unwrap_or_default();
     /// A number in a path: decimal, without sign and leading zeros.
     Number, true, json_schema!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX });
+    /// Id of an account.
+    AccountNumber, true, json_schema!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX });
     /// Level of a tile.
     TileLevel, true, json_schema!({ "type": "integer", "minimum": 0, "maximum": 7 });
     /// Place of a tile in its level.
@@ -119,6 +121,27 @@ impl JsonSchema for Object {
             "maxProperties": 500,
         })
     }
+}
+
+/// An event of the log.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what the database writes")]
+#[schemars(rename = "LogEvent")]
+pub struct LogEvent {
+    number: i64,
+    at: Time,
+    /// `operator`, `service`, `stranger`, `account 7`, or `database user …`.
+    actor: String,
+    /// A stable name, like `account.changed` or `token.refused`.
+    action: String,
+    /// The account it is about.
+    #[schemars(with = "i64", skip_serializing_if = "Option::is_none")]
+    account: Option<i64>,
+    /// From where.
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    /// What else there is to say.
+    detail: AnyObject,
 }
 
 /// What was found about one anchor of a receipt.

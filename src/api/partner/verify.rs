@@ -28,10 +28,10 @@ pub(super) const NOTE: &str =
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Question", extend("anyOf" = [{ "required": ["digest"] }, { "required": ["receipt"] }]))]
 pub(super) struct Question<'a> {
-    #[schemars(with = "schema::Digest")]
+    #[schemars(with = "Option<schema::Digest>")]
     digest: Option<String>,
     #[serde(borrow)]
-    #[schemars(with = "schema::AnyObject")]
+    #[schemars(with = "Option<schema::AnyObject>")]
     receipt: Option<&'a RawValue>,
 }
 

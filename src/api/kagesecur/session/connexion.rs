@@ -40,8 +40,10 @@ pub(in super::super) async fn connexion(dialect: Dialect, request: Request) -> R
     let identity = super::identity(&dialect, empreinte.as_deref().unwrap_or_default()).await?;
     let Some((identity, empreinte)) = identity.zip(empreinte) else {
         dialect.told.attempts.failed(from, now);
+        dialect.api.journal.refused(None, Some(from), "kagesecur_login");
         return Ok(Json(Answer { resultat: texts::INCONNU, gestionnaire: false, jwt: None }));
     };
+    dialect.api.journal.issued(identity.account, Some(from), "kagesecur");
     Ok(Json(Answer {
         resultat: if identity.is_subscribed(now) { texts::CONNECTE } else { texts::ABONNEMENT_EXPIRE },
         gestionnaire: identity.role == Role::Manager,

@@ -17,7 +17,7 @@ use sceau::ledger::limits::{Change, Changes};
 use sceau::ports::{Clock, SystemEntropy};
 use serde_json::{Value, json};
 
-use crate::api::kit::{Account, LIFE, PUBLIC_URL, Service, TOKEN_KEY, digest, forgetful, problem};
+use crate::api::kit::{Account, LIFE, PUBLIC_URL, Service, TOKEN_KEY, core_of, digest, forgetful, problem};
 use crate::validations::office;
 
 const PAGES: &str = include_str!("../../../../docs/api.md");
@@ -71,6 +71,30 @@ fn sample(route: &Route) -> Sample {
         }
         ("GET", "/v1/batches/{number}") => row("/v1/batches/1", (200, "")),
         ("GET", "/v1/batches/{number}/tile/{level}/{*index}") => row("/v1/batches/1/tile/0/000.p/2", (200, "")),
+        ("GET", path @ ("/core/v1/accounts" | "/core/v1/log")) => row(path, (200, "")),
+        ("POST", "/core/v1/accounts") => {
+            Sample { body: Some(json!({ "name": "acme", "role": "client" })), ..row("/core/v1/accounts", (409, "name_taken")) }
+        }
+        (method, path) if path.starts_with("/core/v1/accounts/{id}") => {
+            let (path, body, own) = match (method, path.trim_start_matches("/core/v1/accounts/{id}")) {
+                ("GET", "") => ("/core/v1/accounts/MANAGED", None, (200, "")),
+                ("PATCH", "") => ("/core/v1/accounts/MANAGED", Some(json!({})), (200, "")),
+                ("GET", "/credentials") => ("/core/v1/accounts/MANAGED/credentials", None, (200, "")),
+                ("POST", "/credentials") => ("/core/v1/accounts/MANAGED/credentials", None, (201, "")),
+                ("DELETE", "/credentials/{key}") => {
+                    ("/core/v1/accounts/MANAGED/credentials/ck", None, (404, "credential_unknown"))
+                }
+                ("DELETE", "/tokens") => ("/core/v1/accounts/MANAGED/tokens", None, (204, "")),
+                ("GET", "/networks") => ("/core/v1/accounts/MANAGED/networks", None, (200, "")),
+                ("PUT", "/networks") => ("/core/v1/accounts/MANAGED/networks", Some(json!({ "networks": [] })), (200, "")),
+                ("GET", "/limits") => ("/core/v1/accounts/MANAGED/limits", None, (200, "")),
+                ("PUT", "/limits") => ("/core/v1/accounts/MANAGED/limits", Some(json!({})), (200, "")),
+                ("GET", "/subscription") => ("/core/v1/accounts/MANAGED/subscription", None, (200, "")),
+                ("PUT", "/subscription") => ("/core/v1/accounts/MANAGED/subscription", Some(json!({ "until": null })), (200, "")),
+                (method, _) => panic!("{method} {path} has no row in this table"),
+            };
+            Sample { body, foreign: Some((404, "account_unknown")), ..row(path, own) }
+        }
         (method, path) => panic!("{method} {path} has no row in this table"),
     }
 }
@@ -104,6 +128,7 @@ fn the_pages_list_every_route_with_what_it_needs() {
         .flat_map(|row| quoted(&row[0]).into_iter().map(|route| (route.to_owned(), row[1].replace('`', ""))).collect::<Vec<_>>())
         .collect();
     let real: BTreeMap<String, String> = routes::all()
+        .chain(routes::core())
         .map(|route| (format!("{} {}", route.method, route.path.replace('*', "")), needed(route.access).into()))
         .collect();
     assert_eq!(listed, real);
@@ -152,6 +177,10 @@ struct Table {
     validator: Account,
     validation: String,
     decision: String,
+    /// Where the managers' listener is, a manager, and an account that it administers.
+    core: Service,
+    manager: Account,
+    managed: String,
     documented: BTreeMap<String, [Option<(u16, String)>; 2]>,
     /// Which rows of the pages were tried.
     tried: std::cell::RefCell<std::collections::BTreeSet<String>>,
@@ -166,9 +195,11 @@ impl Table {
     async fn ask(&self, route: &Route, authorization: Option<&str>) -> Response {
         let sample = sample(route);
         let path = sample.path.replace("DIGEST", &digest(1).to_string());
-        let path = path.replace("VALIDATION", &self.validation).replace("DECISION", &self.decision);
+        let path =
+            path.replace("VALIDATION", &self.validation).replace("DECISION", &self.decision).replace("MANAGED", &self.managed);
+        let base = if path.starts_with("/core/") { &self.core.base } else { &self.service.base };
         let method: Method = route.method.parse().unwrap();
-        let mut request = self.service.client.request(method, format!("{}{path}", self.service.base));
+        let mut request = self.service.client.request(method, format!("{base}{path}"));
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
@@ -222,7 +253,11 @@ impl Table {
         if let Some(foreign) = sample(route).foreign {
             expect("another account's object", route, self.ask(route, Some(&right)).await, foreign).await;
         }
-        let own = if scope == Scope::Validate { &self.validator } else { &self.owner };
+        let own = match scope {
+            Scope::Validate => &self.validator,
+            Scope::Manage => &self.manager,
+            Scope::ProofsRead | Scope::ProofsWrite => &self.owner,
+        };
         let own = self.token(own, &self.credential(own).await, word, 0);
         expect("in order", route, self.ask(route, Some(&own)).await, sample(route).own).await;
         self.service.ledger.set_networks(&name, &["192.0.2.0/24".parse().unwrap()]).await.unwrap();
@@ -298,8 +333,25 @@ async fn every_route_refuses_as_documented() {
     let decision = decided["decisions"][0]["digest"].as_str().unwrap().to_owned();
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
     let (owner, documented) = (office.owner, refusals());
-    let table = Table { service, tokens, owner, validator, validation, decision, documented, tried: Default::default() };
-    for route in routes::all() {
+    let core = core_of(&service, |_| {}).await;
+    let manager = service.account("manager", Role::Manager).await;
+    service.ledger.add_client("manager", "acme").await.unwrap();
+    service.ledger.let_administer("manager", "acme", true).await.unwrap();
+    let managed = owner.id.0.to_string();
+    let table = Table {
+        core,
+        manager,
+        managed,
+        service,
+        tokens,
+        owner,
+        validator,
+        validation,
+        decision,
+        documented,
+        tried: Default::default(),
+    };
+    for route in routes::all().chain(routes::core().filter(|route| route.path.starts_with("/core/"))) {
         match route.access {
             Access::Public => {
                 for authorization in [None, Some("Bearer x"), Some("Basic x")] {
@@ -309,7 +361,8 @@ async fn every_route_refuses_as_documented() {
             Access::Client => table.try_client(route, &crowded).await,
             Access::Scope(scope) => table.try_scope(route, scope).await,
         }
-        let other = table.service.client.request(Method::DELETE, format!("{}{}", table.service.base, sample(route).path));
+        let base = if route.path.starts_with("/core/") { &table.core.base } else { &table.service.base };
+        let other = table.service.client.request(Method::TRACE, format!("{base}{}", sample(route).path));
         problem(other.send().await.unwrap(), 405, "method_not_allowed").await;
     }
     let documented: Vec<&String> = table.documented.keys().collect();
