@@ -6,6 +6,7 @@ mod operation;
 mod page;
 pub mod schema;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY};
@@ -86,15 +87,17 @@ fn answer(text: &'static str, media: &'static str, headers: &HeaderMap) -> Respo
     (head, [(CONTENT_TYPE, media)], text).into_response()
 }
 
+/// Codes by method and path, of both listeners.
+static CODES: LazyLock<HashMap<(&'static str, &'static str), Vec<Code>>> = LazyLock::new(|| {
+    let told = routes::all().chain(routes::core());
+    told.filter_map(|route| Some(((route.method, route.path), document::codes(route, &route.operation?())))).collect()
+});
+
 /// Whether the document says that this route may answer with this problem. Routes that are not in the list are not judged.
 #[must_use]
 pub fn tells(method: &str, path: &str, code: Code) -> bool {
     let method = if method == "HEAD" { "GET" } else { method };
-    let told = routes::all().chain(routes::core()).find(|route| route.method == method && route.path == path).and_then(|route| {
-        let operation = route.operation?;
-        Some(document::codes(route, &operation()).contains(&code))
-    });
-    told.unwrap_or(true)
+    CODES.get(&(method, path)).is_none_or(|codes| codes.contains(&code))
 }
 
 #[cfg(test)]
