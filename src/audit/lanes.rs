@@ -59,6 +59,13 @@ pub(super) async fn check_targets(ledger: &Ledger, witnesses: &[Witness], report
 pub(super) async fn check(ledger: &Ledger, witnesses: &[Witness], report: &mut Report) -> Result<()> {
     for lane in ledger.audit_lanes().await? {
         let key = format!("id={}", lane.id);
+        if lane.elsewhere {
+            report.add(
+                "lanes",
+                key.clone(),
+                format!("it is of chain {}, but an anchor on another chain has its nonce", lane.chain_id),
+            );
+        }
         if let Some((lowest, highest)) = lane.range
             && (highest + 1 != lane.next_nonce || lowest + lane.used != lane.next_nonce)
         {

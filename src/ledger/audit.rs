@@ -80,6 +80,8 @@ pub struct LaneRow {
     pub used: i64,
     /// Lowest and highest of these nonces.
     pub range: Option<(i64, i64)>,
+    /// Whether an anchor on another chain has one of them.
+    pub elsewhere: bool,
 }
 
 /// A row of `anchors` with its batch.
@@ -285,7 +287,10 @@ impl Ledger {
     pub async fn audit_lanes(&self) -> Result<Vec<LaneRow>> {
         let rows = sqlx::query!(
             r#"select l.id, l.chain_id, l.signer, l.next_nonce, count(distinct u.nonce) as "used!",
-                 min(u.nonce) as lowest, max(u.nonce) as highest
+                 min(u.nonce) as lowest, max(u.nonce) as highest,
+                 exists (
+                   select from anchors a join targets t on t.id = a.target_id where a.lane_id = l.id and t.chain_id <> l.chain_id
+                 ) as "elsewhere!"
                from lanes l left join (
                  select lane_id, nonce from anchors where lane_id is not null
                  union all select retired_lane, retired_nonce from attempts where retired_lane is not null
@@ -303,6 +308,7 @@ impl Ledger {
                 next_nonce: row.next_nonce,
                 used: row.used,
                 range: row.lowest.zip(row.highest),
+                elsewhere: row.elsewhere,
             })
             .collect())
     }

@@ -6,6 +6,7 @@ mod certificate;
 mod chain;
 mod child;
 mod cli;
+mod delay;
 mod endpoints;
 mod faults;
 mod kagesecur;

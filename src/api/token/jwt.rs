@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::keys::Keys;
 use super::scope::Scopes;
+use super::verified::{Name, Verified};
 use crate::ledger::accounts::Credential;
 use crate::ports::Entropy;
 
@@ -24,15 +25,32 @@ const TYPE: &str = "at+jwt";
 
 /// The keys tokens are signed and checked with.
 pub struct Tokens {
-    keys: RwLock<Arc<Keys>>,
+    current: RwLock<Arc<Current>>,
     source: Option<PathBuf>,
     issuer: String,
     life: u64,
 }
 
+/// Keys, and what was checked with them.
+#[derive(Debug)]
+struct Current {
+    keys: Keys,
+    verified: Verified,
+}
+
+impl Current {
+    fn of(keys: Keys) -> RwLock<Arc<Self>> {
+        RwLock::new(Arc::new(Self { keys, verified: Verified::default() }))
+    }
+}
+
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("keys", &self.keys()).field("issuer", &self.issuer).field("life", &self.life).finish()
+        f.debug_struct("Tokens")
+            .field("keys", &self.current().keys)
+            .field("issuer", &self.issuer)
+            .field("life", &self.life)
+            .finish()
     }
 }
 
@@ -93,8 +111,8 @@ impl Tokens {
     /// # Errors
     /// Names the file, never what it holds.
     pub fn load(path: &Path, public_url: &str, life: u64) -> anyhow::Result<Self> {
-        let keys = RwLock::new(Arc::new(Keys::read(path)?));
-        Ok(Self { keys, source: Some(path.into()), issuer: public_url.into(), life })
+        let current = Current::of(Keys::read(path)?);
+        Ok(Self { current, source: Some(path.into()), issuer: public_url.into(), life })
     }
 
     /// With the keys of a PEM file's bytes; they are not read again.
@@ -102,12 +120,12 @@ impl Tokens {
     /// # Errors
     /// When there is no Ed25519 private key in PKCS#8 PEM.
     pub fn from_pem(pem: &[u8], public_url: &str, life: u64) -> anyhow::Result<Self> {
-        let keys = RwLock::new(Arc::new(Keys::from_pem(pem)?));
-        Ok(Self { keys, source: None, issuer: public_url.into(), life })
+        let current = Current::of(Keys::from_pem(pem)?);
+        Ok(Self { current, source: None, issuer: public_url.into(), life })
     }
 
-    fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the keys again; answers whether they changed. When they cannot be read those of before stay.
@@ -117,9 +135,10 @@ impl Tokens {
     pub fn reload(&self) -> anyhow::Result<bool> {
         let Some(path) = &self.source else { return Ok(false) };
         let found = Keys::read(path)?;
-        let changed = !found.are(&self.keys());
+        let changed = !found.are(&self.current().keys);
         if changed {
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
+            let fresh = Current { keys: found, verified: Verified::default() };
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         }
         Ok(changed)
     }
@@ -130,7 +149,7 @@ impl Tokens {
             tokio::time::sleep(every).await;
             match self.reload() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(keys = ?self.keys(), "the token keys were renewed"),
+                Ok(true) => tracing::info!(keys = ?self.current().keys, "the token keys were renewed"),
                 Err(error) => tracing::warn!(error = format!("{error:#}"), "the token keys cannot be read; those of before stay"),
             }
         }
@@ -169,8 +188,8 @@ impl Tokens {
             nbf: None,
             generation: credential.generation,
         };
-        let keys = self.keys();
-        let key = keys.signing(now);
+        let current = self.current();
+        let key = current.keys.signing(now);
         let header = Header { typ: Some(TYPE.into()), kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &claims, &key.signing)
     }
@@ -182,25 +201,19 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub fn check(&self, token: &str, now: OffsetDateTime) -> Result<Claims, Refused> {
+    pub fn check(&self, token: &str, now: OffsetDateTime) -> Result<Arc<Claims>, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Invalid);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Invalid)?;
-        // RFC 9068 §4 allows the full media type as well. Nothing critical (RFC 7515 §4.1.11) is understood here.
-        let typ = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
-        if typ.strip_prefix("application/").unwrap_or(&typ) != TYPE || header.crit.is_some() {
-            return Err(Refused::Invalid);
-        }
-        let keys = self.keys();
-        let key = header.kid.as_deref().and_then(|kid| keys.named(kid)).ok_or(Refused::Invalid)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_audience(&[&self.issuer]);
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_required_spec_claims(&["iss", "sub", "aud"]);
-        validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.checking, &validation).map_err(|_| Refused::Invalid)?.claims;
-        let now = now.unix_timestamp();
+        let (now, name, current) = (now.unix_timestamp(), Name::of(token), self.current());
+        let claims = match current.verified.find(name) {
+            Some(claims) => claims,
+            None => {
+                let claims = Arc::new(self.signed(token, &current.keys)?);
+                current.verified.keep(name, &claims, now);
+                claims
+            }
+        };
         if claims.iat.max(claims.nbf.unwrap_or(claims.iat)) > now.saturating_add(LEEWAY) {
             return Err(Refused::Invalid);
         }
@@ -210,9 +223,86 @@ impl Tokens {
         Ok(claims)
     }
 
+    /// What the token says, once all of it but its times was found right.
+    fn signed(&self, token: &str, keys: &Keys) -> Result<Claims, Refused> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Invalid)?;
+        // RFC 9068 §4 allows the full media type as well. Nothing critical (RFC 7515 §4.1.11) is understood here.
+        let typ = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+        if typ.strip_prefix("application/").unwrap_or(&typ) != TYPE || header.crit.is_some() {
+            return Err(Refused::Invalid);
+        }
+        let key = header.kid.as_deref().and_then(|kid| keys.named(kid)).ok_or(Refused::Invalid)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[&self.issuer]);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_required_spec_claims(&["iss", "sub", "aud"]);
+        validation.validate_exp = false;
+        Ok(jsonwebtoken::decode::<Claims>(token, &key.checking, &validation).map_err(|_| Refused::Invalid)?.claims)
+    }
+
     /// The public keys (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> Value {
-        self.keys().public()
+        self.current().keys.public()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::accounts::{AccountId, Role};
+    use crate::ledger::limits::Limits;
+    use crate::ports::SystemEntropy;
+
+    const LIFE: u64 = 600;
+
+    fn credential() -> Credential {
+        Credential {
+            account: AccountId(1),
+            role: Role::Partner,
+            secret_hash: [0; 32],
+            active: true,
+            basic: false,
+            networks: None,
+            generation: 0,
+            revoked: Vec::new(),
+            limits: Limits { requests_per_second: 1, burst: 1, digests_per_day: None },
+            subscribed_until: None,
+        }
+    }
+
+    fn pem(byte: u8) -> String {
+        use base64::Engine;
+        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[byte; 32]].concat();
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// What is remembered of a token is its signature only, and only while its key is there.
+    #[test]
+    fn a_token_that_was_checked_before_still_ends_with_its_time_and_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("1.pem"), folder.path().join("2.pem"));
+        std::fs::write(&old, pem(1)).unwrap();
+        let tokens = Tokens::load(folder.path(), "http://here", LIFE).unwrap();
+        let now = time::macros::datetime!(2026-11-22 12:00 UTC);
+        let token = tokens.issue(&credential(), "ck", Scopes::of_role(Role::Partner), now, &SystemEntropy).unwrap();
+        let end = now + Duration::from_secs(LIFE + LEEWAY.unsigned_abs());
+        for _ in 0..2 {
+            assert!(tokens.check(&token, now).is_ok());
+            assert!(tokens.check(&token, end - Duration::from_secs(1)).is_ok());
+            assert_eq!(tokens.check(&token, end).unwrap_err(), Refused::Expired);
+            assert_eq!(tokens.check(&token, now - Duration::from_secs(31)).unwrap_err(), Refused::Invalid);
+            // One byte of the signature.
+            let (body, last) = token.split_at(token.len() - 2);
+            let other = if last.starts_with('A') { "B" } else { "A" };
+            assert_eq!(tokens.check(&format!("{body}{other}{}", &last[1..]), now).unwrap_err(), Refused::Invalid);
+        }
+        std::fs::write(&new, pem(2)).unwrap();
+        assert!(tokens.reload().unwrap());
+        assert!(tokens.check(&token, now).is_ok(), "its key is still there");
+        std::fs::remove_file(old).unwrap();
+        assert!(tokens.reload().unwrap());
+        assert_eq!(tokens.check(&token, now).unwrap_err(), Refused::Invalid);
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod jwt;
 mod keys;
 mod scope;
+mod verified;
 
 use std::net::IpAddr;
 

@@ -10,11 +10,11 @@ use sceau_verifier::decision::Choice;
 use std::sync::Arc;
 use uuid::Uuid;
 
-use super::{audit, change};
+use super::{audit, change, restore, save};
 use crate::ledger::digest;
 use crate::pipeline::kit::Kit;
 
-const TABLES: [&str; 5] = ["accounts", "validators", "validations", "decisions", "proofs"];
+const TABLES: &[&str] = &["accounts", "validators", "validations", "decisions", "proofs"];
 
 /// A row of each kind, by the document: 1 accepted, 2 refused, 3 with one approval of two, 4 untouched.
 const CHANGES: &[(&str, &str, &str)] = &[
@@ -127,9 +127,8 @@ async fn every_change_to_what_validators_decided_is_found_and_named() {
     assert_eq!(clean.findings, [], "a clean history");
     assert_eq!((clean.batches, clean.proofs, clean.validations), (2, 3, 5));
 
-    let save = TABLES.map(|table| format!("create table saved_{table} as table {table}"));
-    change(&kit, &save).await;
-    change(&kit, &["alter table decisions drop constraint decisions_digest_of_statement".into()]).await;
+    save(&kit, TABLES).await;
+    change(&kit, &["alter table decisions drop constraint decisions_digest_of_statement".into()]).await.unwrap();
     let mut missed = Vec::new();
     for (statement, table, key) in CHANGES {
         let mut text = (*statement).to_owned();
@@ -137,16 +136,13 @@ async fn every_change_to_what_validators_decided_is_found_and_named() {
             text = text.replace(&format!("{{{number}}}"), &format!("'\\x{}'::bytea", digest(70, number)));
         }
         let statements: Vec<String> = text.split("; ").map(Into::into).collect();
-        assert!(change(&kit, &statements).await > 0, "nothing was changed: {text}");
+        assert!(change(&kit, &statements).await.unwrap() > 0, "nothing was changed: {text}");
         let report = audit(&kit).await;
         let first = report.findings.first();
         if !first.is_some_and(|first| first.table == *table && first.key.starts_with(key)) {
             missed.push(format!("{statement}\n  expected {table} {key}, found {first:?}"));
         }
-        let restore = TABLES.iter().flat_map(|table| {
-            [format!("delete from {table}"), format!("insert into {table} overriding system value table saved_{table}")]
-        });
-        change(&kit, &restore.collect::<Vec<_>>()).await;
+        restore(&kit, TABLES).await;
     }
     assert!(missed.is_empty(), "{} of {} changes:\n{}", missed.len(), CHANGES.len(), missed.join("\n"));
     assert!(audit(&kit).await.is_clean(), "everything is back");

@@ -165,6 +165,13 @@ impl Partner {
         self.send(json!({ "proofs": items })).await.expect("an answer")
     }
 
+    /// What the service says of a digest: status and body.
+    pub async fn proof(&self, digest: &Digest) -> (u16, Value) {
+        let asked = self.http.get(format!("{}/v1/proofs/{digest}", self.base)).bearer_auth(&self.token).send().await;
+        let answer = asked.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
     async fn send(&self, body: Value) -> Option<(u16, Value)> {
         let sent = self.http.post(format!("{}/v1/proofs", self.base)).bearer_auth(&self.token).json(&body).send().await;
         let answer = sent.ok()?;

@@ -1,0 +1,185 @@
+//! A load generator: many connections, HTTP/1.1 keep-alive or HTTP/2, every answer checked.
+//!
+//! Two ways of asking. *As fast as answers come* finds the rate a server sustains. *On a timetable* sends at a fixed rate
+//! whether answers come or not, and counts latency from the moment a request was due, not from when it could be sent: a
+//! server that stalls for a second is charged for every request that was due in that second (no coordinated omission).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// HTTP/2 requests at once on one connection.
+const STREAMS: usize = 64;
+
+/// Which HTTP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http {
+    /// One request at a time on each connection.
+    One,
+    /// 64 streams a connection.
+    Two,
+}
+
+/// What is asked, and what an answer must be.
+pub trait Case: Send + Sync + 'static {
+    /// Path of the request.
+    fn path(&self) -> &'static str;
+    /// Body of the n-th request; no two are the same.
+    fn body(&self, n: u64) -> Bytes;
+    /// Whether this answers the n-th request.
+    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool;
+}
+
+/// How much is asked of whom.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where the server listens, without TLS.
+    pub address: SocketAddr,
+    /// Sent as `Authorization`, where there is one.
+    pub authorization: Option<String>,
+    /// Which HTTP.
+    pub http: Http,
+    /// Requests at once.
+    pub at_once: usize,
+    /// Requests altogether.
+    pub requests: u64,
+    /// Requests a second; `None`: as fast as answers come.
+    pub rate: Option<f64>,
+    /// Number of the first request.
+    pub first: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// From the first request to the last answer.
+    pub took: Duration,
+    /// Latencies, ascending.
+    pub latencies: Vec<Duration>,
+}
+
+impl Outcome {
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.took.as_secs_f64()
+    }
+
+    /// The latency that a share of the requests did not exceed.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let last = self.latencies.len().saturating_sub(1);
+        self.latencies.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Asks as planned.
+///
+/// # Errors
+/// At the first connection that fails or answer that is not right: figures of a run with errors mean nothing.
+pub async fn run(plan: &Plan, case: Arc<dyn Case>) -> Result<Outcome> {
+    let mut senders = Vec::new();
+    match plan.http {
+        Http::One => {
+            for _ in 0..plan.at_once {
+                senders.push(Sender::One(Box::new(one(plan.address).await?)));
+            }
+        }
+        Http::Two => {
+            for _ in 0..plan.at_once.div_ceil(STREAMS) {
+                let sender = two(plan.address).await?;
+                let left = plan.at_once - senders.len();
+                senders.extend((0..left.min(STREAMS)).map(|_| Sender::Two(sender.clone())));
+            }
+        }
+    }
+    let workers = senders.len() as u64;
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (worker, mut sender) in senders.into_iter().enumerate() {
+        let (plan, case, worker) = (plan.clone(), Arc::clone(&case), worker as u64);
+        tasks.spawn(async move {
+            let mut latencies = Vec::with_capacity((plan.requests / workers + 1) as usize);
+            for n in (worker..plan.requests).step_by(workers as usize) {
+                let due = match plan.rate {
+                    None => Instant::now(),
+                    Some(rate) => {
+                        let due = started + Duration::from_secs_f64(n as f64 / rate);
+                        tokio::time::sleep_until(due.into()).await;
+                        due
+                    }
+                };
+                ask(&mut sender, &plan, case.as_ref(), plan.first + n).await?;
+                latencies.push(due.elapsed());
+            }
+            anyhow::Ok(latencies)
+        });
+    }
+    let mut latencies = Vec::with_capacity(plan.requests as usize);
+    while let Some(done) = tasks.join_next().await {
+        latencies.extend(done??);
+    }
+    let took = started.elapsed();
+    latencies.sort_unstable();
+    Ok(Outcome { took, latencies })
+}
+
+enum Sender {
+    One(Box<http1::SendRequest<Full<Bytes>>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+async fn ask(sender: &mut Sender, plan: &Plan, case: &dyn Case, n: u64) -> Result<()> {
+    let mut request = Request::post(match sender {
+        Sender::One(_) => case.path().to_owned(),
+        Sender::Two(_) => format!("http://{}{}", plan.address, case.path()),
+    })
+    .header(CONTENT_TYPE, "application/json");
+    if let Sender::One(_) = sender {
+        request = request.header(HOST, "localhost");
+    }
+    if let Some(authorization) = &plan.authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    let request = request.body(Full::new(case.body(n)))?;
+    let answer = match sender {
+        Sender::One(sender) => {
+            sender.ready().await?;
+            sender.send_request(request).await?
+        }
+        Sender::Two(sender) => {
+            sender.ready().await?;
+            sender.send_request(request).await?
+        }
+    };
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    ensure!(case.is_answer(n, status, &body), "request {n} was answered {status}: {}", String::from_utf8_lossy(&body));
+    Ok(())
+}
+
+async fn connect(address: SocketAddr) -> Result<TokioIo<TcpStream>> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    Ok(TokioIo::new(stream))
+}
+
+async fn one(address: SocketAddr) -> Result<http1::SendRequest<Full<Bytes>>> {
+    let (sender, connection) = http1::handshake(connect(address).await?).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn two(address: SocketAddr) -> Result<http2::SendRequest<Full<Bytes>>> {
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), connect(address).await?).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}

@@ -1,0 +1,288 @@
+//! Submitting, beside what it cannot be faster than: a handler on the same server that only parses the same body, one
+//! insert a request, the median commit, Postgres's own COPY of the same rows. Client, server and Postgres share the
+//! machine.
+//!
+//! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`
+
+mod kit;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::TryStreamExt;
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use sceau::dev::postgres::{self, Options};
+use sceau::ledger::{Ledger, guarded};
+use sceau_verifier::Digest;
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgPool, PgPoolCopyExt, PgPoolOptions};
+
+use self::kit::load::{self, Case, Http, Outcome, Plan};
+use self::kit::report::{self, Aim, Row};
+use self::kit::server::{self, Served};
+
+/// As the service has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Digests in one bulk request, the API's bound.
+const CHUNK: u64 = 10_000;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let number = |name: &str, default: u64| -> Result<u64> {
+        match arguments.iter().position(|argument| argument == name) {
+            Some(place) => Ok(arguments.get(place + 1).with_context(|| format!("{name} wants a number"))?.parse()?),
+            None => Ok(default),
+        }
+    };
+    let (requests, bulk) = (number("--requests", 60_000)?, number("--bulk", 500_000)?);
+    // A runtime each: the client's work must not wait in the server's queues.
+    let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (postgres, stage) = server.block_on(Stage::set())?;
+    let rows = measure(&server, &client, &stage, requests, bulk)?;
+    let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
+    report::print("submit", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
+    server.block_on(async {
+        stage.ledger.close().await;
+        stage.pool.close().await;
+        postgres.stop().await;
+    });
+    Ok(())
+}
+
+/// Everything that serves.
+struct Stage {
+    ledger: Ledger,
+    pool: PgPool,
+    version: String,
+    service: (Served, String),
+    no_op: Served,
+    no_op_with_token: (Served, String),
+    insert_each: Served,
+}
+
+impl Stage {
+    async fn set() -> Result<(postgres::Postgres, Self)> {
+        let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
+        let options = Options {
+            data: &folder,
+            port: None,
+            database: "bench",
+            password: "bench",
+            binaries: None,
+            settings: &[("max_wal_size", "4GB")],
+            throw_away: true,
+        };
+        let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
+        let ledger = Ledger::connect(&postgres.url, 20)?;
+        ledger.migrate().await?;
+        let pool = guarded(PgPoolOptions::new()).max_connections(20).connect(&postgres.url).await?;
+        for table in ["proofs_naive", "proofs_copied"] {
+            sqlx::query(AssertSqlSafe(format!("create table {table} (like proofs including all)"))).execute(&pool).await?;
+        }
+        let version = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
+        let stage = Self {
+            service: server::service(&ledger).await?,
+            no_op: server::no_op().await?,
+            no_op_with_token: server::no_op_with_token(&ledger).await?,
+            insert_each: server::insert_each(&pool).await?,
+            ledger,
+            pool,
+            version,
+        };
+        Ok((postgres, stage))
+    }
+}
+
+/// One digest a request.
+struct Single;
+
+impl Case for Single {
+    fn path(&self) -> &'static str {
+        "/v1/proofs"
+    }
+
+    fn body(&self, n: u64) -> Bytes {
+        format!(r#"{{"proofs":[{{"digest":"{}"}}]}}"#, digest(n)).into()
+    }
+
+    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+        status == StatusCode::CREATED
+            && serde_json::from_slice::<Answer>(body)
+                .is_ok_and(|answer| matches!(&answer.proofs[..], [one] if one.created && one.digest == digest(n)))
+    }
+}
+
+/// Ten thousand digests a request.
+struct Many;
+
+impl Case for Many {
+    fn path(&self) -> &'static str {
+        "/v1/proofs"
+    }
+
+    fn body(&self, n: u64) -> Bytes {
+        let items: Vec<String> =
+            (n * CHUNK..(n + 1) * CHUNK).map(|n| format!(r#"{{"digest":"{}"}}"#, digest(n | 1 << 40))).collect();
+        format!(r#"{{"proofs":[{}]}}"#, items.join(",")).into()
+    }
+
+    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+        status == StatusCode::CREATED
+            && serde_json::from_slice::<Answer>(body).is_ok_and(|answer| {
+                answer.proofs.len() == CHUNK as usize
+                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.created && one.digest == digest(n | 1 << 40))
+            })
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    proofs: Vec<Proof>,
+}
+
+#[derive(Deserialize)]
+struct Proof {
+    digest: Digest,
+    created: bool,
+}
+
+fn digest(n: u64) -> Digest {
+    Digest::of(&n.to_be_bytes())
+}
+
+type Runtime = tokio::runtime::Runtime;
+
+fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bulk: u64) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut first = 0;
+    let mut go =
+        |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| -> Result<Outcome> {
+            let authorization = token.cloned();
+            let plan = Plan { address: to.address, authorization, http, at_once, requests, rate, first };
+            first += requests;
+            client.block_on(load::run(&plan, Arc::new(Single)))
+        };
+    let (service, token) = &stage.service;
+    // Caches, connections and plans as they are in the long run.
+    go(service, Some(token), Http::One, 64, requests / 10, None)?;
+    go(&stage.no_op, None, Http::One, 64, requests / 10, None)?;
+
+    for (http, name) in [(Http::One, "HTTP/1.1"), (Http::Two, "HTTP/2")] {
+        for at_once in [64, 256] {
+            let no_op = go(&stage.no_op, None, http, at_once, requests, None)?;
+            let checked = go(&stage.no_op_with_token.0, Some(&stage.no_op_with_token.1), http, at_once, requests, None)?;
+            let submit = go(service, Some(token), http, at_once, requests, None)?;
+            let mut row = |case: String, value: f64, against: &str, limit: f64, aim: Aim| {
+                rows.push(Row { case, value, against: against.into(), limit, unit: "/s", aim });
+            };
+            row(format!("submit, {at_once} at once, {name}"), submit.rate(), "no-op handler", no_op.rate(), Aim::AtLeast(0.6));
+            row(
+                format!("no-op with token, {at_once} at once, {name}"),
+                checked.rate(),
+                "no-op handler",
+                no_op.rate(),
+                Aim::AtLeast(0.9),
+            );
+            if http == Http::One {
+                let each = go(&stage.insert_each, None, http, at_once, requests / 10, None)?;
+                row(
+                    format!("submit, {at_once} at once, {name}"),
+                    submit.rate(),
+                    "one insert a request",
+                    each.rate(),
+                    Aim::AtLeast(10.0),
+                );
+                let commit = server.block_on(median_commit(&stage.pool))?;
+                // Half of what was sustained: latency there is the server's, not the queue's.
+                let calm = go(service, Some(token), http, at_once, requests / 2, Some(submit.rate() / 2.0))?;
+                for (share, aim) in [(0.5, Aim::None), (0.99, Aim::AtMost(3.0))] {
+                    rows.push(Row {
+                        case: format!("latency p{}, {at_once} connections, half rate", share * 100.0),
+                        value: micros(calm.quantile(share)),
+                        against: "median commit of one row".into(),
+                        limit: micros(commit),
+                        unit: "µs",
+                        aim,
+                    });
+                }
+            }
+        }
+    }
+
+    let chunks = bulk / CHUNK;
+    let plan = Plan {
+        address: service.address,
+        authorization: Some(token.clone()),
+        http: Http::One,
+        at_once: 2,
+        requests: chunks,
+        rate: None,
+        first: 0,
+    };
+    let submitted = client.block_on(load::run(&plan, Arc::new(Many)))?;
+    let copied = server.block_on(copy_again(&stage.pool, chunks * CHUNK))?;
+    rows.push(Row {
+        case: "submit, 10,000 a request, 2 at once".into(),
+        value: (chunks * CHUNK) as f64 / submitted.took.as_secs_f64(),
+        against: "COPY of the same rows, same indexes".into(),
+        limit: (chunks * CHUNK) as f64 / copied.as_secs_f64(),
+        unit: "/s",
+        aim: Aim::AtLeast(0.7),
+    });
+    Ok(rows)
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// One row, one connection, one commit at a time.
+async fn median_commit(pool: &PgPool) -> Result<Duration> {
+    let mut connection = pool.acquire().await?;
+    let mut times = Vec::new();
+    sqlx::query("delete from proofs_naive where account_id = 2").execute(&mut *connection).await?;
+    for number in 1..=500_i64 {
+        let started = Instant::now();
+        sqlx::query("insert into proofs_naive (account_id, batch, received_at, digest, salt, number) values (2, 1, now(), sha256($1::text::bytea), '\\x00112233445566778899aabbccddeeff', $1)")
+            .bind(number)
+            .execute(&mut *connection)
+            .await?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+/// The newest `rows` of the pool's table, in the order they were stored, into a table of the same shape and indexes that has as
+/// many other rows already.
+async fn copy_again(pool: &PgPool, rows: u64) -> Result<Duration> {
+    let total: i64 = sqlx::query_scalar("select count(*) from proofs").fetch_one(pool).await?;
+    let before = total - i64::try_from(rows)?;
+    sqlx::query(AssertSqlSafe(format!("insert into proofs_copied select * from proofs order by ctid limit {before}")))
+        .execute(pool)
+        .await?;
+    let mut chunks = Vec::new();
+    let mut stream = pool
+        .copy_out_raw(&format!("copy (select * from proofs order by ctid offset {before}) to stdout (format binary)"))
+        .await?;
+    while let Some(chunk) = stream.try_next().await? {
+        chunks.push(chunk);
+    }
+    drop(stream);
+    let started = Instant::now();
+    let mut copy = pool.copy_in_raw("copy proofs_copied from stdin (format binary)").await?;
+    for chunk in chunks {
+        copy.send(chunk).await?;
+    }
+    let copied = copy.finish().await?;
+    let took = started.elapsed();
+    ensure!(copied == rows, "COPY stored {copied} of {rows} rows");
+    Ok(took)
+}
