@@ -130,6 +130,25 @@ create constraint trigger targets_noted after insert or update of retired_at or 
   deferrable initially deferred for each row execute function note_change('target', '', 'id chain_id registry');
 create constraint trigger revoked_tokens_noted after insert on revoked_tokens
   deferrable initially deferred for each row execute function note_change('revoked_token', 'account_id', 'jti');
+create constraint trigger calls_noted after insert or update or delete on calls
+  deferrable initially deferred for each row execute function note_change('call', '', 'lane_id nonce', 'raw');
+
+-- Imports are of many rows: one event for each account and statement.
+create function note_import() returns trigger
+language plpgsql
+as $$
+begin
+  perform note(
+      coalesce(nullif(current_setting('sceau.actor', true), ''), 'database user ' || session_user),
+      'documents.imported', i.account_id, jsonb_build_object('count', i.count)
+    )
+    from (select account_id, count(*) as count from fresh group by account_id order by account_id) i;
+  return null;
+end
+$$;
+comment on function note_import is 'Trigger: appends to the log how many documents were moved in.';
+create trigger declared_dates_noted after insert on declared_dates referencing new table as fresh
+  for each statement execute function note_import();
 
 alter table account_clients add column administers boolean not null default false;
 comment on column account_clients.administers is 'Whether the manager may also administer the client''s account over the core API: it made it, or the operator said so.';

@@ -41,6 +41,7 @@ const COMMANDS: &[&str] = &[
     "account subscription",
     "account import",
     "audit",
+    "log",
     "recover",
     "target",
     "target list",
