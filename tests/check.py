@@ -3,6 +3,7 @@
 
     check.py FILE RECEIPT [--block-hash 0x…]… [--registry 0x…] [--chain eip155:N] [--json]
     check.py --digest HEX RECEIPT …      RECEIPT may be a certificate (PDF) that holds one
+    check.py --promise PROMISE --keys KEYS [FILE | --digest HEX] [--receipt RECEIPT] …
     check.py --vectors DIR
 
 Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell.
@@ -16,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+import check_promise
+
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 1 << 20
 MAX_PDF_BYTES = 16 << 20
@@ -28,11 +31,11 @@ STEPS = {
     "record_mismatch": 13, "transaction_hash": 14, "transaction_not_proven": 15, "transaction_malformed": 16,
     "transaction_mismatch": 17, "chain_mismatch": 18, "registry_mismatch": 18, "no_evidence": 19, "no_trusted_block": 19,
     "block_not_trusted": 19, "decision_malformed": 25, "decision_mismatch": 26, "decision_receipt_invalid": 27,
-    "decision_not_proven": 28, "decision_not_final": 28, "decision_not_checked": 28,
+    "decision_not_proven": 28, "decision_not_final": 28, "decision_not_checked": 28, **check_promise.STEPS,
 }
 VERDICTS = {
     "ok": "verified", "no_anchor": "not_yet", "no_evidence": "not_yet", "no_trusted_block": "cannot_tell",
-    "decision_not_final": "not_yet", "decision_not_checked": "cannot_tell",
+    "decision_not_final": "not_yet", "decision_not_checked": "cannot_tell", **check_promise.VERDICTS,
 }
 PRECEDENCE = ["no_trusted_block", "no_evidence", "block_not_trusted", "registry_mismatch", "chain_mismatch"]
 
@@ -633,6 +636,10 @@ def run_vectors(folder):
     wrong = counted = 0
     for file in files:
         vector = json.loads(file.read_text("utf-8"))
+        if "keys" in vector:
+            wrong += run_promise(file, vector)
+            counted += 1
+            continue
         if "receipt" not in vector and "receipt_hex" not in vector:
             if vector.get("kind") == "trees":
                 wrong += run_trees(file, vector)
@@ -650,6 +657,32 @@ def run_vectors(folder):
     if not counted:
         usage(f"no vectors in {folder}")
     return 1 if wrong else 0
+
+
+class Receipts:
+    """What the steps on promises need of those on receipts."""
+
+    Failed = Failed
+    parse_receipt = staticmethod(parse_receipt)
+
+    def __init__(self, trust):
+        self.trust = {"block_hashes": [], "registry": None, "chain": None, **trust}
+
+    def verify_receipt(self, digest, data):
+        code, detail = verify(digest, data, self.trust)
+        anchors = parse_receipt(data)["anchors"] if code == "ok" else []
+        return code, detail, [anchor["block_time"] for anchor in anchors if check_trust(anchor, self.trust) == "ok"]
+
+
+def run_promise(file, vector):
+    data = vector["promise"].encode() if "promise" in vector else bytes.fromhex(vector["promise_hex"])
+    receipt = vector["receipt"].encode() if "receipt" in vector else None
+    receipts = Receipts(vector.get("trust", {}))
+    code, _, outcome = check_promise.judge(data, vector["keys"], vector.get("document_digest"), receipt, receipts)
+    found = {"verdict": verdict(code), "code": code, "outcome": outcome}
+    if found != vector["expect"]:
+        print(f"{file.name}: expected {vector['expect']}, found {found}")
+    return found != vector["expect"]
 
 
 def tree_hash(leaves):
@@ -700,7 +733,7 @@ def main(arguments):
             return 0
         if argument == "--json":
             as_json = True
-        elif name in ("--block-hash", "--registry", "--chain", "--digest", "--vectors"):
+        elif name in ("--block-hash", "--registry", "--chain", "--digest", "--vectors", "--promise", "--keys", "--receipt"):
             if not equals:
                 if not queue:
                     usage(f"{name} needs a value")
@@ -732,7 +765,13 @@ def main(arguments):
             HASH(digest)
     except ValueError as error:
         usage(str(error))
-    if len(positional) != (1 if digest else 2) or positional == ["-", "-"]:
+    promise = single.get("--promise")
+    if (promise is None) != (single.get("--keys") is None) or "--receipt" in single and promise is None:
+        usage("--promise and --keys go together, and --receipt with them")
+    if promise is not None:
+        if len(positional) > (0 if digest else 1):
+            usage("give FILE alone, or --digest HEX: a receipt is named by --receipt")
+    elif len(positional) != (1 if digest else 2) or positional == ["-", "-"]:
         usage("give FILE and RECEIPT, or --digest HEX and RECEIPT")
 
     def read(name, limit=-1):
@@ -744,17 +783,35 @@ def main(arguments):
         except OSError as error:
             usage(f"cannot read {name}: {error.strerror}")
 
-    data = read(positional[-1], MAX_PDF_BYTES + 1)
-    if data.startswith(b"%PDF-"):
-        data = receipt_of_certificate(data)
-    digest = digest or sha256(read(positional[0])).hex()
+    def receipt_of(name):
+        data = read(name, MAX_PDF_BYTES + 1)
+        return receipt_of_certificate(data) if data.startswith(b"%PDF-") else data
+
     trust = {"block_hashes": hashes, "registry": registry, "chain": single.get("--chain")}
-    code, detail = verify(digest, data, trust)
+    more = {}
+    if promise is not None:
+        try:
+            keys = json.loads(read(single["--keys"]))
+            if type(keys) is not dict or type(keys.get("keys")) is not list:
+                raise ValueError("not a JWK Set")
+        except ValueError as error:
+            usage(f"{single['--keys']}: {error}")
+        if positional:
+            digest = sha256(read(positional[0])).hex()
+        receipt = receipt_of(single["--receipt"]) if "--receipt" in single else None
+        data = read(promise, check_promise.MAX_BYTES + 1)
+        code, detail, outcome = check_promise.judge(data, keys, digest, receipt, Receipts(trust))
+        more = {"outcome": outcome}
+    else:
+        data = receipt_of(positional[-1])
+        digest = digest or sha256(read(positional[0])).hex()
+        code, detail = verify(digest, data, trust)
     if as_json:
         step = STEPS[code] or None
-        print(json.dumps({"verdict": verdict(code), "code": code, "step": step, "detail": detail, "document": digest}))
+        print(json.dumps({"verdict": verdict(code), "code": code, "step": step, "detail": detail, "document": digest, **more}))
     else:
-        print(f"{verdict(code).upper().replace('_', ' ')} {code} {detail}".rstrip())
+        outcome = f" {more['outcome']}" if more.get("outcome") else ""
+        print(f"{verdict(code).upper().replace('_', ' ')} {code}{outcome} {detail}".rstrip())
     return STATUS[verdict(code)]
 
 

@@ -5,14 +5,19 @@ use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderMap, VARY,
 };
 use axum::response::{IntoResponse, Response};
+use sceau_verifier::Digest;
 use sceau_verifier::decision::Choice;
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::error::{Code, Result};
+use super::receipt::Assembled;
 use super::{State, etag, receipt};
 use crate::certificate::{self, Certificate, Language, Stage};
 use crate::ledger::accounts::AccountId;
+use crate::ledger::intake::Detail;
 use crate::ledger::proofs::Proof;
+use crate::ledger::validations::{Decision, State as Standing, Validation};
 
 /// Renderings at once in one process: each takes a core for a while, and submissions need cores too.
 static RENDERINGS: Semaphore = Semaphore::const_new(2);
@@ -37,23 +42,74 @@ pub fn language(wish: Option<Language>, headers: &HeaderMap) -> Language {
     wish.unwrap_or_else(|| Language::negotiate(accepted))
 }
 
+/// What is drawn, gathered.
+struct Facts {
+    owner: String,
+    digest: Digest,
+    detail: Detail,
+    received_at: OffsetDateTime,
+    anchor_by: Option<OffsetDateTime>,
+    stage: Staged,
+    decisions: Vec<Decision>,
+    verify_url: String,
+}
+
+enum Staged {
+    Awaiting(u32),
+    Refused,
+    Pending(u64),
+    Sealed(Box<Assembled>),
+}
+
 /// Renders the certificate of an account's proof, with the approvals it has.
 ///
 /// # Errors
 /// When the ledger cannot be asked, or holds what gives no certificate.
 pub async fn render(api: &State, account: AccountId, proof: &Proof, language: Language) -> Result<Rendered> {
     let assembled = receipt::assemble(&api.ledger, proof).await?;
-    let approvals = api.ledger.approvals_of(account, &proof.digest).await?;
-    let owner = api.ledger.account_name(account).await?;
+    let facts = Facts {
+        owner: api.ledger.account_name(account).await?,
+        digest: proof.digest,
+        detail: proof.detail.clone(),
+        received_at: proof.received_at,
+        anchor_by: proof.anchor_by,
+        stage: assembled.map_or(Staged::Pending(proof.batch), |assembled| Staged::Sealed(Box::new(assembled))),
+        decisions: api.ledger.approvals_of(account, &proof.digest).await?,
+        verify_url: format!("{}/check/{}#{}", api.public_url, proof.batch, proof.digest),
+    };
+    draw(api, facts, language).await
+}
+
+/// Renders how a document stands that waits for validators, or was refused by one: no certificate, and it says so.
+///
+/// # Errors
+/// When the ledger cannot be asked.
+pub async fn render_held(api: &State, validation: Validation, language: Language) -> Result<Rendered> {
+    let facts = Facts {
+        owner: validation.account_name,
+        digest: validation.digest,
+        detail: validation.detail,
+        received_at: validation.received_at,
+        anchor_by: None,
+        stage: match validation.state {
+            Standing::Refused => Staged::Refused,
+            Standing::Awaiting | Standing::Accepted => Staged::Awaiting(validation.approvals_needed),
+        },
+        decisions: validation.decisions,
+        verify_url: format!("{}/check#{}", api.public_url, validation.digest),
+    };
+    draw(api, facts, language).await
+}
+
+async fn draw(api: &State, facts: Facts, language: Language) -> Result<Rendered> {
     let chains = api.ledger.chains().await?;
-    let verify_url = format!("{}/check/{}#{}", api.public_url, proof.batch, proof.digest);
-    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.of(proof.received_at));
-    let proof = proof.clone();
+    let (as_of, anchor_by) = (api.ports.clock.now(), api.deadline.kept(facts.anchor_by, facts.received_at));
     let permit = RENDERINGS.acquire().await.map_err(|error| Code::Internal.because(error))?;
     let rendered = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also when nobody waits for it any more.
         let _permit = permit;
-        let decisions: Vec<certificate::Decision<'_>> = approvals
+        let decisions: Vec<certificate::Decision<'_>> = facts
+            .decisions
             .iter()
             .map(|decision| certificate::Decision {
                 validator: &decision.validator_name,
@@ -64,19 +120,25 @@ pub async fn render(api: &State, account: AccountId, proof: &Proof, language: La
             .collect();
         let certificate = Certificate {
             language,
-            digest: &proof.digest,
-            file_name: proof.detail.file_name.as_deref(),
-            reference: proof.detail.reference.as_deref(),
-            owner: &owner,
-            received_at: proof.received_at,
+            digest: &facts.digest,
+            file_name: facts.detail.file_name.as_deref(),
+            reference: facts.detail.reference.as_deref(),
+            owner: &facts.owner,
+            received_at: facts.received_at,
             anchor_by,
-            stage: assembled.as_ref().map_or(Stage::Pending(proof.batch), |assembled| Stage::Sealed(&assembled.receipt)),
+            stage: match &facts.stage {
+                Staged::Awaiting(needed) => Stage::AwaitingValidation(*needed),
+                Staged::Refused => Stage::Refused,
+                Staged::Pending(batch) => Stage::Pending(*batch),
+                Staged::Sealed(assembled) => Stage::Sealed(&assembled.receipt),
+            },
             chains: &chains,
             decisions: &decisions,
-            verify_url: &verify_url,
+            verify_url: &facts.verify_url,
             as_of,
         };
-        let complete = certificate.is_final() && assembled.as_ref().is_some_and(|assembled| assembled.complete);
+        let whole = matches!(&facts.stage, Staged::Sealed(assembled) if assembled.complete);
+        let complete = certificate.is_final() && whole;
         let pdf = certificate::render(&certificate)?;
         Ok::<_, certificate::CertificateError>(Rendered { pdf, file_name: certificate.file_name(), language, complete })
     });

@@ -17,6 +17,7 @@ mod operations;
 pub mod overview;
 mod partner;
 pub mod peer;
+mod promise;
 pub mod receipt;
 pub mod routes;
 pub mod secret;
@@ -51,6 +52,7 @@ use self::token::Tokens;
 use self::traffic::Traffic;
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, IntakeError};
+use crate::ledger::promises::Terms;
 use crate::ports::Ports;
 
 /// The last moment RFC 3339 can write.
@@ -89,6 +91,26 @@ impl Deadline {
     pub fn of(&self, received_at: OffsetDateTime) -> OffsetDateTime {
         let allowance = time::Duration::try_from(self.allowance).unwrap_or(time::Duration::MAX);
         self.next_seal(received_at).saturating_add(allowance).min(LAST)
+    }
+
+    /// By when a proof is promised to be anchored: what was kept with it, or else what the settings say now.
+    #[must_use]
+    pub fn kept(&self, anchor_by: Option<OffsetDateTime>, received_at: OffsetDateTime) -> OffsetDateTime {
+        anchor_by.unwrap_or_else(|| self.of(received_at))
+    }
+
+    /// What is promised to those who are received around `moment`: from five seconds before it, for eight scheduled seals
+    /// or fifteen seconds, whichever ends first. Longer waits are asked for again.
+    #[must_use]
+    pub fn around(&self, moment: OffsetDateTime) -> Terms {
+        let last = moment.saturating_add(time::Duration::seconds(15));
+        let mut since = moment.saturating_sub(time::Duration::seconds(5));
+        let mut steps = Vec::with_capacity(2);
+        while steps.len() < 8 && since < last {
+            steps.push((since, self.of(since)));
+            since = self.next_seal(since);
+        }
+        Terms { steps, until: since.min(last) }
     }
 
     /// What was received before the answered moment had to be anchored before `now`; `None` when nothing had to be.

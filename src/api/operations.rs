@@ -84,7 +84,7 @@ struct TokenRequest {
     #[schemars(extend("enum" = ["client_credentials"]))]
     grant_type: String,
     /// Words separated by a space; without it, all scopes of the account's role.
-    #[schemars(default, regex(pattern = "^[!-~]+( [!-~]+)*$"))]
+    #[schemars(default, regex(pattern = "^([!-~]+( [!-~]+)*)?$"))]
     scope: String,
     #[schemars(default)]
     client_id: String,

@@ -28,7 +28,7 @@ use crate::api::secret::Pepper;
 use crate::api::token::Tokens;
 use crate::api::{self, Deadline};
 use crate::chain::observed::Seen;
-use crate::config::Config;
+use crate::config::{Config, Seal};
 use crate::ledger::Ledger;
 use crate::ledger::intake::{Intake, Limits};
 use crate::metrics::{Metrics, Sources};
@@ -69,6 +69,17 @@ impl Mode {
     }
 }
 
+/// The schedule, and what is promised by it.
+///
+/// # Errors
+/// When the schedule is none.
+pub fn deadline(seal: &Seal) -> anyhow::Result<(Schedule, Deadline)> {
+    let schedule = Schedule::parse(&seal.schedule).context("seal.schedule")?;
+    let seals = schedule.clone();
+    let deadline = Deadline::new(move |moment| seals.next_after(moment), Duration::from_secs(seal.allowance));
+    Ok((schedule, deadline))
+}
+
 /// Serves until `stop` completes, then finishes what is under way: requests within ten seconds, and the digests that
 /// wait. The pipeline is simply ended: its steps go on where they were at the next start.
 ///
@@ -84,11 +95,11 @@ pub async fn serve(
     let ledger = Ledger::connect(config.database_url.expose_secret(), config.database_connections).context("database_url")?;
     ledger.check_schema().await?;
     ledger.check_durability().await?;
-    let schedule = Schedule::parse(&config.seal.schedule).context("seal.schedule")?;
+    let (schedule, deadline) = deadline(&config.seal)?;
     let holder = instance(&ports);
-    let deadline = {
-        let schedule = schedule.clone();
-        Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(config.seal.allowance))
+    let ledger = {
+        let deadline = deadline.clone();
+        ledger.promising(move |moment| deadline.around(moment), Arc::clone(&ports.clock))
     };
 
     // Whatever can be refused is refused before anything runs.

@@ -11,6 +11,7 @@ mod calls;
 mod entries;
 mod lanes;
 mod log;
+mod numbers;
 mod validations;
 
 use std::sync::Arc;
@@ -123,6 +124,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     lanes::check(ledger, witnesses, &mut report).await?;
     log::check(ledger, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.
+    numbers::check(ledger, &mut report).await?;
     entries::check_doubled(ledger, &mut report).await?;
     Ok(report)
 }

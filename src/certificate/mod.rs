@@ -51,8 +51,8 @@ pub struct Certificate<'a> {
 /// How far a proof is.
 #[derive(Debug, Clone, Copy)]
 pub enum Stage<'a> {
-    /// A validator has to decide first.
-    AwaitingValidation,
+    /// Validators have to decide first: so many must approve.
+    AwaitingValidation(u32),
     /// A validator refused it.
     Refused,
     /// Accepted into this batch, which is not sealed yet.
@@ -115,11 +115,22 @@ impl<'a> Certificate<'a> {
         anchors.iter().all(|anchor| chain::is_test(anchor.chain.id()))
     }
 
+    /// Whether validators decide, or decided against it: it is not registered.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingValidation(_) | Stage::Refused)
+    }
+
+    /// What the paper is: a certificate, a provisional statement, or the status of what is not registered.
+    fn kind(&self) -> usize {
+        if self.is_held() { 2 } else { usize::from(!self.is_final()) }
+    }
+
     /// A name for the file, from the document's where it has one.
     #[must_use]
     pub fn file_name(&self) -> String {
         let words = words::of(self.language);
-        let kind = words.file[usize::from(!self.is_final())];
+        let kind = words.file[self.kind()];
         let digest = self.digest.to_string();
         let stem = self.file_name.map(name::file_stem).filter(|stem| !stem.is_empty());
         format!("{kind}-{}.pdf", stem.as_deref().unwrap_or(&digest[..16]))
@@ -141,9 +152,9 @@ pub fn render(certificate: &Certificate<'_>) -> Result<Vec<u8>, CertificateError
     let proven = certificate.proof().and_then(|anchor| i64::try_from(anchor.block_time).ok());
     let proven = proven.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     let about = About {
-        title: format!("{} — {}", words.titles[usize::from(!certificate.is_final())], &digest[..16]),
+        title: format!("{} — {}", words.titles[certificate.kind()], &digest[..16]),
         language: certificate.language.tag(),
-        description: words::fill(words.description, &[("digest", &digest)]),
+        description: words::fill(words.descriptions[certificate.kind()], &[("digest", &digest)]),
         dated: proven.unwrap_or(certificate.received_at),
         id: format!("sceau-certificate/1 {} {digest}", certificate.language.tag()),
     };

@@ -64,6 +64,15 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         },
         Decision { validator: "Ștefan Ångström", approved: true, comment: None, at: datetime!(2026-11-22 06:15:09 UTC) },
     ];
+    let against = [
+        decisions[1],
+        Decision {
+            approved: false,
+            comment: Some("La page 4 n’est pas signée ; à représenter complète."),
+            at: datetime!(2026-11-22 06:18:41 UTC),
+            ..decisions[0]
+        },
+    ];
     for language in Language::ALL {
         let base = base(&receipt, Stage::Sealed(&final_one), language);
         let mut add = |name: &str, certificate: Certificate<'_>| {
@@ -83,8 +92,8 @@ fn samples() -> Vec<(String, Vec<u8>)> {
             },
         );
         add("pending", Certificate { stage: Stage::Pending(42), file_name: None, ..base });
-        add("awaiting", Certificate { stage: Stage::AwaitingValidation, ..base });
-        add("refused", Certificate { stage: Stage::Refused, decisions: &decisions[..1], ..base });
+        add("awaiting", Certificate { stage: Stage::AwaitingValidation(2), decisions: &decisions[1..], ..base });
+        add("refused", Certificate { stage: Stage::Refused, decisions: &against, ..base });
     }
     made
 }

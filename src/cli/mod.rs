@@ -11,6 +11,7 @@ pub mod operator;
 pub mod output;
 pub mod submit;
 pub mod validations;
+pub mod validators;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ enum Command {
     Receipt(lookup::GetReceipt),
     Certificate(lookup::GetCertificate),
     Validations(validations::Validations),
+    Validators(validators::Validators),
     Dev(crate::dev::Options),
     Serve(server::Serve),
     Migrate(server::Migrate),
@@ -101,6 +103,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
+        Command::Validators(command) => validators::run(command, &mut out).await,
         Command::Dev(options) => server::dev(options).await,
         Command::Serve(command) => server::serve(command, outer).await,
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,

@@ -108,6 +108,7 @@ impl Stack {
                     accounts.push(account(&ledger, &pepper, ports, name, role).await?);
                 }
                 ledger.add_validator("demo-partner", "demo-validator").await?;
+                ledger.add_client("demo-manager", "demo-partner").await?;
                 accounts
             }
         };

@@ -67,6 +67,8 @@ pub struct Account {
 pub struct Credential {
     /// Whose it is.
     pub account: AccountId,
+    /// The account's name.
+    pub name: String,
     /// The account's role.
     pub role: Role,
     /// HMAC-SHA-256 of the secret.
@@ -159,7 +161,7 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn credential(&self, consumer_key: &str) -> Result<Option<Credential>> {
         let row = sqlx::query!(
-            r#"select c.account_id, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!",
+            r#"select c.account_id, a.name, a.role, c.secret_hash, c.revoked_at is null and a.disabled_at is null as "active!",
                  a.basic, a.networks::text[] as networks, a.token_generation, a.subscribed_until,
                  coalesce(a.requests_per_second, d.requests_per_second) as "requests_per_second!",
                  coalesce(a.burst, d.burst) as "burst!", coalesce(a.digests_per_day, d.digests_per_day) as "digests_per_day!",
@@ -172,6 +174,7 @@ impl Ledger {
         row.map(|row| {
             Ok(Credential {
                 account: AccountId(row.account_id),
+                name: row.name,
                 role: Role::parse(&row.role)?,
                 secret_hash: fixed(&row.secret_hash, "credentials.secret_hash")?,
                 active: row.active,

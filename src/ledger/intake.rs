@@ -66,6 +66,8 @@ pub struct Accepted {
     pub fresh: bool,
     /// Counts the account's proofs from 1 without a hole, in the order of their acceptance.
     pub number: u64,
+    /// Until when it was promised to be anchored; `None`: that was not kept when it was accepted.
+    pub anchor_by: Option<OffsetDateTime>,
 }
 
 /// Why a submission was not acknowledged.
@@ -336,18 +338,22 @@ impl Ledger {
                 .map(|item| item.detail.as_ref().map(|detail| serde_json::to_value(detail).expect("a detail is plain JSON")))
                 .collect()
         });
-        let rows = sqlx::query!(
-            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
-                 number as "number!"
-               from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
-            &accounts,
-            &digests as _,
-            salts as _,
-            details.as_deref() as _,
-        )
-        .fetch_all(self.pool())
-        .await
-        .map_err(LedgerError::from_sql)?;
+        let (accounts, digests, details) = (&accounts, &digests, &details);
+        let rows = self.with_offer(|offer| async move {
+            let rows = sqlx::query!(
+                r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
+                     number as "number!", anchor_by
+                   from accept_proofs($1, $2, $3, $4, $5, $6), refuse_held($1, $2)"#,
+                accounts,
+                digests as _,
+                salts as _,
+                details.as_deref() as _,
+                offer.since.as_deref() as _,
+                offer.anchor_by.as_deref() as _,
+            );
+            rows.fetch_all(self.pool()).await.map_err(LedgerError::from_sql)
+        });
+        let rows = rows.await?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());
@@ -359,6 +365,7 @@ impl Ledger {
                 received_at: row.received_at,
                 fresh: row.fresh,
                 number: natural(row.number, "proofs.number")?,
+                anchor_by: row.anchor_by,
             });
         }
         let whole: Option<Vec<Accepted>> = accepted.into_iter().collect();

@@ -1,10 +1,12 @@
 //! How often an account may ask and how much it may submit: columns of `accounts`, `default_limits`, `daily_usage`.
 
+use std::collections::{HashMap, HashSet};
+
 use sceau_verifier::Digest;
 use time::OffsetDateTime;
 
 use super::accounts::AccountId;
-use super::{Ledger, LedgerError, Result, exactly_one, natural};
+use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural};
 
 /// What the schema keeps for "no limit".
 const NONE: i64 = i64::MAX;
@@ -150,6 +152,43 @@ impl Ledger {
         .fetch_optional(self.pool())
         .await?;
         natural(used.unwrap_or(0), "daily_usage.digests")
+    }
+
+    /// As [`Ledger::used_today`] for many accounts; those that used nothing are not in the answer.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn used_today_by(&self, accounts: &[AccountId], moment: OffsetDateTime) -> Result<HashMap<AccountId, u64>> {
+        let accounts: Vec<i64> = accounts.iter().map(|account| account.0).collect();
+        let rows = sqlx::query!(
+            "select account_id, digests from daily_usage
+             where account_id = any($1) and day = ($2::timestamptz at time zone 'UTC')::date",
+            &accounts,
+            moment
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|row| Ok((AccountId(row.account_id), natural(row.digests, "daily_usage.digests")?))).collect()
+    }
+
+    /// Those of these digests that their account has submitted before.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn proofs_among(&self, digests: &[(AccountId, Digest)]) -> Result<HashSet<(AccountId, Digest)>> {
+        let accounts: Vec<i64> = digests.iter().map(|(account, _)| account.0).collect();
+        let digests: Vec<&[u8]> = digests.iter().map(|(_, digest)| digest.as_ref()).collect();
+        let rows = sqlx::query!(
+            "select p.account_id, p.digest from unnest($1::bigint[], $2::bytea[]) as i (account_id, digest)
+             join proofs p on p.account_id = i.account_id and p.digest = i.digest",
+            &accounts,
+            &digests as _
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let known =
+            rows.into_iter().map(|row| Ok((AccountId(row.account_id), fixed::<32>(&row.digest, "proofs.digest")?.into())));
+        known.collect()
     }
 
     /// How many of `digests` the account has submitted before. Each counts once.

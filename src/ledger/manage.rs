@@ -87,8 +87,8 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn managed(&self, manager: AccountId, after: Option<AccountId>, limit: i64) -> Result<Vec<Managed>> {
-        self.managed_where(manager, None, after, limit).await
+    pub async fn administered(&self, manager: AccountId, after: Option<AccountId>, limit: i64) -> Result<Vec<Managed>> {
+        self.administered_where(manager, None, after, limit).await
     }
 
     /// One of them.
@@ -96,10 +96,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Moved`] when there is no such account, or it is not the manager's.
     pub async fn managed_account(&self, manager: AccountId, id: AccountId) -> Result<Managed> {
-        self.managed_where(manager, Some(id), None, 1).await?.pop().ok_or(UNKNOWN)
+        self.administered_where(manager, Some(id), None, 1).await?.pop().ok_or(UNKNOWN)
     }
 
-    async fn managed_where(
+    async fn administered_where(
         &self,
         manager: AccountId,
         only: Option<AccountId>,

@@ -24,7 +24,9 @@ pub mod kagesecur;
 pub mod leases;
 pub mod limits;
 pub mod manage;
+pub mod numbers;
 pub mod policy;
+pub mod promises;
 pub mod proofs;
 pub mod recover;
 pub mod status;
@@ -32,14 +34,17 @@ pub mod targets;
 pub mod tiles;
 pub mod validations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 
+use self::audit_log::Actor;
 use self::events::Events;
 use self::gate::Gate;
+use self::promises::Promises;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -79,6 +84,9 @@ pub enum LedgerError {
     /// The account has fewer validators than it wants approvals. Nothing was stored.
     #[error("the account has fewer validators than approvals are needed")]
     TooFewValidators,
+    /// The terms sent along are not for the time it is in the database, which is answered. Nothing was stored.
+    #[error("what is promised now was asked of a clock that is not the database's, where it is {0}")]
+    OtherTime(time::OffsetDateTime),
     /// The server would lose acknowledged proofs in a crash.
     #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
     NotDurable {
@@ -96,9 +104,13 @@ impl LedgerError {
         match code.as_deref() {
             Some("SC001") => Self::Held,
             Some("SC002") => Self::TooFewValidators,
+            Some("SC003") => {
+                let now = detail(&error)
+                    .and_then(|micros: i64| time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok());
+                now.map_or_else(|| Self::Database(error), Self::OtherTime)
+            }
             Some("SQ001") => {
-                let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-                let account = said.and_then(|said| said.detail()?.parse().ok());
+                let account = detail(&error);
                 account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(accounts::AccountId(account)))
             }
             _ => Self::Database(error),
@@ -111,6 +123,7 @@ impl LedgerError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
+            Self::OtherTime(_) => true,
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
                 code.starts_with("08")
                     || code.starts_with("53")
@@ -122,6 +135,11 @@ impl LedgerError {
     }
 }
 
+/// The detail of an error that one of our own functions raised.
+fn detail(error: &sqlx::Error) -> Option<i64> {
+    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()?.parse().ok()
+}
+
 /// Result of a ledger call.
 pub type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -131,6 +149,8 @@ pub struct Ledger {
     pool: PgPool,
     gate: Gate,
     events: Events,
+    promises: Option<Promises>,
+    actor: Option<Arc<Actor>>,
 }
 
 impl Ledger {
@@ -163,7 +183,22 @@ impl Ledger {
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool, gate: Gate::default(), events: Events::default() }
+        Self { pool, gate: Gate::default(), events: Events::default(), promises: None, actor: None }
+    }
+
+    /// The same ledger for somebody whom the log is to name, where a function here begins with `begun`.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { actor: Some(Arc::new(actor)), ..self.clone() }
+    }
+
+    /// A transaction in the name of the actor, if there is one.
+    async fn begun(&self) -> Result<Transaction<'static, Postgres>> {
+        let mut transaction = self.pool().begin().await?;
+        if let Some(actor) = &self.actor {
+            actor.acts(&mut transaction).await?;
+        }
+        Ok(transaction)
     }
 
     /// What this process has done to the ledger.

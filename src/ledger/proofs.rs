@@ -63,6 +63,10 @@ pub struct Proof {
     pub batch: u64,
     /// Database time of acceptance.
     pub received_at: OffsetDateTime,
+    /// Counts the account's proofs from 1 without a hole.
+    pub number: u64,
+    /// Until when it was promised to be anchored; `None`: that was not kept when it was accepted.
+    pub anchor_by: Option<OffsetDateTime>,
     /// How far it is.
     pub status: Status,
     /// What the submitter said about the document.
@@ -76,7 +80,7 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn proof(&self, account: AccountId, digest: &Digest) -> Result<Option<Proof>> {
         let row = sqlx::query!(
-            r#"select p.salt, p.batch, p.received_at, d.file_name as "file_name?", d.reference as "reference?",
+            r#"select p.salt, p.batch, p.received_at, p.number, p.anchor_by, d.file_name as "file_name?", d.reference as "reference?",
                  d.labels as "labels?", d.metadata as "metadata?"
                from proofs p left join proof_details d on d.account_id = p.account_id and d.digest = p.digest
                where p.account_id = $1 and p.digest = $2"#,
@@ -98,6 +102,8 @@ impl Ledger {
             salt: fixed::<16>(&row.salt, "proofs.salt")?.into(),
             batch,
             received_at: row.received_at,
+            number: natural(row.number, "proofs.number")?,
+            anchor_by: row.anchor_by,
             status: self.batch_status(batch).await?,
             detail: Detail { file_name: row.file_name, reference: row.reference, labels: row.labels, metadata, visible: false },
         }))

@@ -124,6 +124,14 @@ async fn renumber(connection: &mut sqlx::PgConnection, first: u64, last: u64) ->
     sqlx::query!("delete from tiles where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchor_history where batch >= $1", first).execute(&mut *connection).await?;
     sqlx::query!("delete from anchors where batch >= $1", first).execute(&mut *connection).await?;
+    // What these batches held waits again. Numbers are not given anew: each proof keeps its own.
+    sqlx::query!("delete from batch_accounts where batch >= $1", first).execute(&mut *connection).await?;
+    sqlx::query!(
+        "update account_numbers c set closed = coalesce((select max(b.last) from batch_accounts b where b.account_id = c.account_id), 0)
+         where c.closed <> coalesce((select max(b.last) from batch_accounts b where b.account_id = c.account_id), 0)"
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("delete from batches where number >= $1", first).execute(&mut *connection).await?;
     sqlx::query!(
         "insert into batches (number, state, opened_at) values ($1::bigint + 1, 'open', least($2, clock_timestamp()))",
@@ -133,8 +141,16 @@ async fn renumber(connection: &mut sqlx::PgConnection, first: u64, last: u64) ->
     .execute(&mut *connection)
     .await?;
     let moved = sqlx::query!("update proofs set batch = $2::bigint + 1 where batch >= $1", first, stored(last))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    sqlx::query!(
+        "update batches b set (anchor_by_first, anchor_by_last) =
+           (select min(p.anchor_by), max(p.anchor_by) from proofs p where p.batch = b.number)
+         where b.number = $1::bigint + 1",
+        stored(last)
+    )
+    .execute(connection)
+    .await?;
     Ok(moved.rows_affected())
 }
 

@@ -46,8 +46,10 @@ pub struct ServiceStatus {
     pub oldest_pending: Option<OffsetDateTime>,
     /// When the oldest digest was accepted that does not count as anchored yet.
     pub oldest_unanchored: Option<OffsetDateTime>,
-    /// Proofs that do not count as anchored although they were accepted before the given moment. Exact, except that of
-    /// each batch that is not sealed no more than [`COUNTED`] digests are looked at.
+    /// Until when that one was promised to be anchored; `None`: that was not kept when it was accepted.
+    pub oldest_anchor_by: Option<OffsetDateTime>,
+    /// Proofs that do not count as anchored although they were promised to be by now. Exact, except that of each batch
+    /// that is not sealed, or whose promises have not all passed, no more than [`COUNTED`] digests are looked at.
     pub overdue: u64,
     /// The rule for batches sealed now.
     pub policy: AnchorPolicy,
@@ -60,8 +62,9 @@ pub struct ServiceStatus {
 }
 
 impl Ledger {
-    /// How the service is doing. `promised` answers for the database's time which proofs had to be anchored by then: those
-    /// accepted before the moment it answers. The work grows with what waits, not with history.
+    /// How the service is doing. `promised` answers for the database's time which proofs had to be anchored by then where
+    /// no promise was kept with them: those accepted before the moment it answers. The work grows with what waits, not
+    /// with history.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -87,17 +90,16 @@ impl Ledger {
                     select min(b.number) from batches b
                       where not b.anchored and b.state in ('open', 'closed') and exists (select from proofs q where q.batch = b.number)
                   ) limit 1) as pending,
-                 (select p.received_at from proofs p where p.batch = (
+                 u.received_at as "unanchored?", u.anchor_by as "anchor_by?"
+               from (select) one left join lateral (
+                 select p.received_at, p.anchor_by from proofs p where p.batch = (
                     select min(b.number) from batches b
                       where not b.anchored and exists (select from proofs q where q.batch = b.number)
-                  ) limit 1) as unanchored"#
+                 ) limit 1) u on true"#
         )
         .fetch_one(&mut *transaction)
         .await?;
-        let overdue = match promised(now) {
-            Some(before) => overdue(&mut transaction, before).await?,
-            None => 0,
-        };
+        let overdue = overdue(&mut transaction, now, promised(now)).await?;
         let policy = sqlx::query!("select needed, from_batch, decided_at from anchor_policy order by id desc limit 1")
             .fetch_one(&mut *transaction)
             .await?;
@@ -124,6 +126,7 @@ impl Ledger {
                 .transpose()?,
             oldest_pending: oldest.pending,
             oldest_unanchored: oldest.unanchored,
+            oldest_anchor_by: oldest.anchor_by,
             overdue,
             policy: AnchorPolicy {
                 needed: natural(policy.needed.into(), "anchor_policy.needed")?,
@@ -180,16 +183,19 @@ impl Ledger {
     }
 }
 
-/// Proofs of batches that do not count as anchored, accepted before a moment. A sealed batch that was closed by then counts
-/// with its size; only what stands open at the moment is looked at row by row, earliest first.
-async fn overdue(connection: &mut sqlx::PgConnection, before: OffsetDateTime) -> Result<u64> {
+/// Proofs of batches that do not count as anchored though they were promised to be before `now`; those without a promise of
+/// their own, though they were accepted before `before`. A sealed batch of which all that holds counts with its size; only
+/// what stands open at the moment is looked at row by row.
+async fn overdue(connection: &mut sqlx::PgConnection, now: OffsetDateTime, before: Option<OffsetDateTime>) -> Result<u64> {
     let count = sqlx::query_scalar!(
         r#"select coalesce(sum(case
-             when b.state = 'sealed' and b.closed_at <= $1 then b.size - 1
-             else (select count(*) from (select p.received_at from proofs p where p.batch = b.number limit $2) looked
-                   where looked.received_at < $1)
+             when b.state = 'sealed' and coalesce(b.anchor_by_last < $1, b.closed_at <= $2) then b.size - 1
+             else (select count(*) from (
+                     select p.received_at, p.anchor_by from proofs p where p.batch = b.number limit $3
+                   ) looked where coalesce(looked.anchor_by < $1, looked.received_at < $2))
            end), 0)::bigint as "count!"
-           from batches b where not b.anchored and b.opened_at < $1"#,
+           from batches b where not b.anchored and (b.anchor_by_first < $1 or b.opened_at < $2)"#,
+        now,
         before,
         COUNTED
     )

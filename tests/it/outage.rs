@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sceau::api::secret::{Pepper, generate};
+use sceau::api::secret::{Domain, Pepper, empreinte, generate};
 use sceau::dev::postgres::{self, Options, Postgres};
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::Role;
@@ -38,14 +38,23 @@ async fn while_the_database_is_away_clients_are_told_at_once_and_then_it_goes_on
     support::crypto();
     let home = tempfile::tempdir().expect("a folder");
     let data = home.path().join("postgres");
-    let [api, metrics, database] = [(); 3].map(|()| lasting_port());
+    let [api, metrics, database, dialect] = [(); 4].map(|()| lasting_port());
     let postgres = server(&data, database).await;
     let ledger = Ledger::connect(&postgres.url, 2).expect("a URL");
     ledger.migrate().await.expect("migrated");
     let made = generate(&SystemEntropy);
     let secret = made.secret.expose_secret();
     ledger.create_account("a", Role::Partner, &made.key, Pepper::from_bytes([0x5c; 32]).hash(secret)).await.expect("made");
-    let file = settings(home.path(), "sceau.toml", &postgres.url, [api, metrics], "");
+    // Both dialects.
+    let own = empreinte("a", "clef");
+    let hash = Pepper::from_bytes([0x5c; 32]).keyed(Domain::Empreinte, own.as_bytes());
+    ledger.set_identity("a", "a", &hash).await.expect("an identity");
+    let key = home.path().join("kagesecur.key");
+    std::fs::write(&key, "9a".repeat(32)).expect("a key");
+    let more = format!(
+        "[kagesecur]\nlisten = \"127.0.0.1:{dialect}\"\npublic_url = \"http://instance.test:42000\"\ntoken_key = {key:?}\n"
+    );
+    let file = settings(home.path(), "sceau.toml", &postgres.url, [api, metrics], &more);
     let mut instance = Instance::start(&file, "sceau", &[]);
     let base = format!("http://127.0.0.1:{api}");
     instance.ready(&format!("{base}/readyz")).await;
@@ -60,6 +69,17 @@ async fn while_the_database_is_away_clients_are_told_at_once_and_then_it_goes_on
         let answer = http.post(format!("{base}/v1/proofs")).bearer_auth(&token).json(&body).send().await.expect("an answer");
         (answer.status().as_u16(), answer.headers().clone(), answer.json::<Value>().await.expect("JSON"), begun.elapsed())
     };
+    let kage = async |path: &str, jwt: &str| {
+        let named = json!({ "empreinte": own, "hashJwt": own, "hash": digest(7), "allDatas": [] });
+        let begun = Instant::now();
+        let request = http.post(format!("http://127.0.0.1:{dialect}{path}")).bearer_auth(jwt).json(&named);
+        let answer = request.send().await.expect("an answer");
+        let retry = answer.headers().contains_key("retry-after");
+        (answer.status().as_u16(), retry, answer.json::<Value>().await.expect("JSON"), begun.elapsed())
+    };
+    let (status, _, login, _) = kage("/connexionKS", "noJwt").await;
+    assert_eq!((status, &login["resultat"]), (200, &json!("Connecté")));
+    let jwt = login["jwt"].as_str().expect("a token").to_owned();
     let ready = async || reqwest::get(format!("{base}/readyz")).await.expect("an answer").status().as_u16();
     let (mut acknowledged, mut number) = (Vec::new(), 0);
 
@@ -95,6 +115,16 @@ async fn while_the_database_is_away_clients_are_told_at_once_and_then_it_goes_on
         }
         eprintln!("{how}: refused after {fastest:?} at best");
         assert!(fastest < AT_ONCE, "{how}: refused after {fastest:?}");
+        for path in ["/connexionKS", "/verification", "/writeProof"] {
+            let mut fastest = Duration::MAX;
+            for _ in 0..3 {
+                let (status, retry, body, took) = kage(path, &jwt).await;
+                assert_eq!((status, &body["code"], retry), (503, &json!("unavailable"), true), "{how}: {body}");
+                fastest = fastest.min(took);
+            }
+            eprintln!("{how}: {path} refused after {fastest:?} at best");
+            assert!(fastest < AT_ONCE, "{how}: {path} refused after {fastest:?}");
+        }
         assert_eq!(ready().await, 503, "{how}: not ready");
         assert_eq!(reqwest::get(format!("{base}/healthz")).await.expect("an answer").status(), 200, "{how}: but alive");
         let text =
@@ -107,6 +137,12 @@ async fn while_the_database_is_away_clients_are_told_at_once_and_then_it_goes_on
                 + scrape.sum("sceau_http_problems_total", &["unavailable"])
                 >= 10.0
         );
+        for (route, status) in
+            [("/connexionKS", "200"), ("/connexionKS", "503"), ("/verification", "503"), ("/writeProof", "503")]
+        {
+            let labels = [&*format!("route=\"{route}\""), &*format!("status=\"{status}\"")];
+            assert!(scrape.sum("sceau_http_requests_total", &labels) >= 1.0, "{how}: {labels:?} is counted");
+        }
 
         if how == "stopped" {
             server_now = Some(server(&data, database).await);
@@ -118,6 +154,8 @@ async fn while_the_database_is_away_clients_are_told_at_once_and_then_it_goes_on
             assert!(Instant::now() < deadline, "{how}: it does not come back:\n{}", instance.said());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        let (status, _, body, _) = kage("/verification", &jwt).await;
+        assert_eq!((status, &body["resultat"]), (200, &json!("Ce document n'est pas enregistré.")), "{how}: by itself");
         let (status, _, body, _) = submit(500_000 + number).await;
         assert_eq!(status, 201, "{how}: by itself: {body}");
         acknowledged.push(500_000 + number);

@@ -10,6 +10,7 @@ pub mod check;
 pub mod cli;
 pub mod evm;
 pub mod merkle;
+pub mod promise;
 pub mod receipt;
 
 mod hex;

@@ -20,6 +20,7 @@ use super::peer;
 use super::routes::Access;
 use super::token::{Claims, Presented, Refused, Scope, Scopes, basic};
 use crate::ledger::accounts::{AccountId, Credential, Role};
+use crate::ledger::audit_log::Actor;
 use crate::ledger::limits::Limits;
 
 /// An account that proved who it is, is active, asks from where it may, and not too often.
@@ -29,6 +30,8 @@ pub struct Caller {
     pub account: AccountId,
     /// From where it asks.
     pub address: Option<IpAddr>,
+    /// Its name, as promises have it.
+    pub name: String,
     /// Its role as it is now.
     pub role: Role,
     /// What the token may be used for: no more than the role allows now.
@@ -42,6 +45,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// As the log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::account(self.account, self.address)
+    }
+
     /// Passes while the account may submit.
     ///
     /// # Errors
@@ -101,7 +110,8 @@ impl FromRequestParts<State> for Caller {
         api.rates.account(credential.account, &credential.limits, &meter)?;
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
-        let caller = Self { account, address, role, scopes, limits, meter, subscribed_until };
+        let name = credential.name.clone();
+        let caller = Self { account, address, name, role, scopes, limits, meter, subscribed_until };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -140,7 +150,7 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes)>
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
     })?;
-    let credential = api.standings.of(&api.ledger, &claims.client_id).await?;
+    let credential = api.standings.of(&claims.client_id, || api.ledger.credential(&claims.client_id)).await?;
     let credential = credential.filter(|credential| claims.sub == credential.account.0.to_string());
     let credential = credential.ok_or_else(|| refused(Code::TokenInvalid, "the token's credential does not exist"))?;
     if is_revoked(&claims, &credential) {
@@ -158,7 +168,8 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
 async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes)>> {
-    let known = if presented.could_be_ours() { api.standings.of(&api.ledger, &presented.client_id).await? } else { None };
+    let key = &presented.client_id;
+    let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
@@ -179,7 +190,6 @@ impl Credential {
     /// Whether the account may ask from `address`; from an address nobody knows only if it may ask from anywhere.
     #[must_use]
     pub(super) fn lets_in(&self, address: Option<std::net::IpAddr>) -> bool {
-        let Some(networks) = &self.networks else { return true };
-        address.is_some_and(|address| peer::within(address, networks))
+        peer::lets_in(self.networks.as_deref(), address)
     }
 }

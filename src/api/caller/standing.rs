@@ -1,4 +1,4 @@
-//! How credentials stand, remembered for a few seconds.
+//! How those who ask stand, remembered for a few seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,33 +6,37 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ledger;
 use crate::ledger::accounts::Credential;
-use crate::ledger::{self, Ledger};
 
-/// A credential as it stood when it was asked for; `None`: there is none of that key.
-pub(super) type Standing = Option<Arc<Credential>>;
-
-/// Remembers for a few seconds how credentials stand, so that not every request asks the database. What is changed there
-/// (an account disabled, a token revoked, networks, limits) is felt after that time at the latest.
+/// Remembers for a few seconds how credentials stand, or whatever else proves who asks, so that not every request asks the
+/// database. What is changed there (an account disabled, a token revoked, networks, limits) is felt after that time at the
+/// latest.
 #[derive(Debug)]
-pub struct Standings {
+pub struct Standings<T = Credential> {
     life: Duration,
-    known: Mutex<HashMap<String, Arc<Known>>>,
+    known: Mutex<HashMap<String, Arc<Known<T>>>>,
 }
 
 /// What is known of one key. Whoever asks the database holds the lock, so that many requests at once are one question.
-#[derive(Debug, Default)]
-struct Known(tokio::sync::Mutex<Option<Answer>>);
+#[derive(Debug)]
+struct Known<T>(tokio::sync::Mutex<Option<Answer<T>>>);
 
-#[derive(Debug, Clone)]
-struct Answer {
-    /// When the question was asked: what the database said may be older than its answer.
-    asked: Instant,
-    /// `None`: it could not be asked.
-    standing: Option<Standing>,
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(tokio::sync::Mutex::default())
+    }
 }
 
-impl Standings {
+#[derive(Debug)]
+struct Answer<T> {
+    /// When the question was asked: what the database said may be older than its answer.
+    asked: Instant,
+    /// `None`: it could not be asked. Inside, `None`: there is none of that key.
+    standing: Option<Option<Arc<T>>>,
+}
+
+impl<T> Standings<T> {
     /// More than this are not remembered.
     const MOST: usize = 10_000;
 
@@ -42,9 +46,19 @@ impl Standings {
         Self { life, known: Mutex::default() }
     }
 
-    pub(super) async fn of(&self, ledger: &Ledger, client_id: &str) -> ledger::Result<Standing> {
+    /// For how long.
+    pub(in crate::api) fn life(&self) -> Duration {
+        self.life
+    }
+
+    /// What `ask` says of `key`, or said a moment ago.
+    pub(in crate::api) async fn of(
+        &self,
+        key: &str,
+        ask: impl AsyncFnOnce() -> ledger::Result<Option<T>>,
+    ) -> ledger::Result<Option<Arc<T>>> {
         let begun = Instant::now();
-        let known = self.known(client_id);
+        let known = self.known(key);
         let mut answer = known.0.lock().await;
         if let Some(Answer { asked, standing }) = &*answer {
             // A question asked after this request began answers it, however short answers are remembered; whoever waited
@@ -57,18 +71,18 @@ impl Standings {
             }
         }
         let asked = Instant::now();
-        let found = ledger.credential(client_id).await.map(|credential| credential.map(Arc::new));
+        let found = ask().await.map(|found| found.map(Arc::new));
         *answer = Some(Answer { asked, standing: found.as_ref().ok().cloned() });
         found
     }
 
-    fn known(&self, client_id: &str) -> Arc<Known> {
+    fn known(&self, key: &str) -> Arc<Known<T>> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(client_id) {
+        if let Some(known) = all.get(key) {
             return Arc::clone(known);
         }
         if all.len() >= Self::MOST {
-            let old = |known: &Known| {
+            let old = |known: &Known<T>| {
                 known.0.try_lock().is_ok_and(|answer| answer.as_ref().is_none_or(|answer| answer.asked.elapsed() >= self.life))
             };
             all.retain(|_, known| !old(known));
@@ -76,11 +90,11 @@ impl Standings {
                 all.clear();
             }
         }
-        Arc::clone(all.entry(client_id.into()).or_default())
+        Arc::clone(all.entry(key.into()).or_default())
     }
 
     /// Asks anew next time.
-    pub fn forget(&self, client_id: &str) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(client_id);
+    pub fn forget(&self, key: &str) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Page, actor, id, settings, told};
+use super::{Page, id, settings, told};
 use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
@@ -77,7 +77,7 @@ pub(super) struct List {
 pub(super) async fn list(api: State, caller: Caller, uri: Uri) -> Result<Json<List>> {
     let (after, limit) = Page::of(&uri)?;
     // One more than is shown tells whether there is another page.
-    let mut found = api.ledger.managed(caller.account, Some(AccountId(after)), limit as i64 + 1).await?;
+    let mut found = api.ledger.administered(caller.account, Some(AccountId(after)), limit as i64 + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.id.0);
@@ -151,7 +151,7 @@ pub(super) async fn create(api: State, caller: Caller, body: JsonBytes) -> Resul
     let made = generate(api.ports.entropy.as_ref());
     let hash = api.pepper.hash(made.secret.expose_secret());
     let wanted = (name.as_str(), role, caller.subscribed_until);
-    let id = match api.ledger.create_managed(&actor(&caller), caller.account, wanted, (&made.key, hash)).await? {
+    let id = match api.ledger.create_managed(&caller.actor(), caller.account, wanted, (&made.key, hash)).await? {
         Made::Made(id) => id,
         Made::Taken => return Err(Code::NameTaken.into()),
     };
@@ -187,5 +187,5 @@ pub(super) async fn change(api: State, caller: Caller, Path(text): Path<String>,
 /// # Errors
 /// [`Code::AccountUnknown`].
 pub(super) async fn apply(api: &State, caller: &Caller, id: AccountId, change: &Change) -> Result<Managed> {
-    api.ledger.change_managed(&actor(caller), caller.account, id, change).await.map_err(told)
+    api.ledger.change_managed(&caller.actor(), caller.account, id, change).await.map_err(told)
 }

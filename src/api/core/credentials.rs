@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::accounts::{Secret, apply};
-use super::{actor, id, told};
+use super::{id, told};
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
@@ -41,7 +41,7 @@ pub(super) async fn add(api: State, caller: Caller, Path(text): Path<String>) ->
     let id = id(&text)?;
     let made = generate(api.ports.entropy.as_ref());
     let hash = api.pepper.hash(made.secret.expose_secret());
-    let added = api.ledger.add_managed_credential(&actor(&caller), caller.account, id, (&made.key, hash)).await.map_err(told)?;
+    let added = api.ledger.add_managed_credential(&caller.actor(), caller.account, id, (&made.key, hash)).await.map_err(told)?;
     match added {
         Made::Made(_) => {
             let secret = Secret { consumer_key: made.key, consumer_secret: made.secret.expose_secret().into() };
@@ -59,7 +59,7 @@ pub(super) async fn revoke(api: State, caller: Caller, Path((text, key)): Path<(
     let id = id(&text)?;
     // No key of ours has it, and Postgres cannot be asked for it.
     let key = key.replace('\0', "?");
-    let found = api.ledger.revoke_managed_credential(&actor(&caller), caller.account, id, &key).await.map_err(told)?;
+    let found = api.ledger.revoke_managed_credential(&caller.actor(), caller.account, id, &key).await.map_err(told)?;
     if !found {
         return Err(Code::CredentialUnknown.into());
     }

@@ -12,13 +12,11 @@ use axum::routing::{delete, get, patch, post, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::caller::Caller;
 use super::error::{Code, Problem, Result};
 use super::routes::{Access, Route};
 use super::token::Scope;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
-use crate::ledger::audit_log::Actor;
 
 const MANAGE: Access = Access::Scope(Scope::Manage);
 
@@ -75,11 +73,6 @@ impl Page {
 fn id(text: &str) -> Result<AccountId> {
     let number = text.parse().ok().filter(|id: &i64| *id >= 1 && id.to_string() == text);
     number.map(AccountId).ok_or_else(|| Code::AccountUnknown.into())
-}
-
-/// As the log names the caller.
-fn actor(caller: &Caller) -> Actor {
-    Actor::account(caller.account, caller.address)
 }
 
 /// An account that is not the manager's is as unknown as one that nobody has.

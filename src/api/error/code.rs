@@ -76,12 +76,14 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     /// This account never submitted this digest.
     ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
-    /// There is no such account for this manager to administer.
-    AccountUnknown = "account_unknown", NOT_FOUND, "No such account";
     /// The account never had a credential of this key.
     CredentialUnknown = "credential_unknown", NOT_FOUND, "No such credential";
     /// There is no such document for this account to decide on or to look at.
     ValidationUnknown = "validation_unknown", NOT_FOUND, "No such validation";
+    /// The caller acts for no account of that name, or administers none of that id.
+    AccountUnknown = "account_unknown", NOT_FOUND, "No such account";
+    /// There is no such validator, or the caller cannot mean it by that: name it by one of its consumer keys.
+    ValidatorUnknown = "validator_unknown", NOT_FOUND, "No such validator";
     /// No certificate is opened by this number, or not any more: verify the document again for a new one.
     LinkUnknown = "link_unknown", NOT_FOUND, "No such certificate";
     /// There is no batch of this number.
@@ -99,7 +101,11 @@ codes! {
     NameTaken = "name_taken", CONFLICT, "There is an account of that name";
     /// The account has two credentials in use, which is the most: revoke one of them first.
     CredentialsFull = "credentials_full", CONFLICT, "The account has as many credentials as it may";
-    /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the operator to name validators.
+    /// Nothing was promised about this digest: it waits for validators, or was refused by one, or was accepted before promises
+    /// were signed. `proof_status` says how far it is.
+    PromiseMissing = "promise_missing", CONFLICT, "There is no promise";
+    /// The account has fewer validators than it wants approvals. Nothing was stored. Ask the account's manager or the operator to name
+    /// validators.
     ValidatorsMissing = "validators_missing", CONFLICT, "The account has too few validators";
     /// The document was accepted or refused before; `state` says which.
     ValidationSettled = "validation_settled", CONFLICT, "The document is settled already";
@@ -149,9 +155,12 @@ impl Code {
     #[must_use]
     pub const fn token_failure(self) -> Option<TokenFailure> {
         match self {
-            Self::TokenMissing | Self::TokenInvalid | Self::TokenExpired | Self::ScopeMissing | Self::AccountDisabled => {
-                Some(TokenFailure(self.as_str()))
-            }
+            Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::ScopeMissing
+            | Self::AccountDisabled
+            | Self::AuthenticationFailed => Some(TokenFailure(self.as_str())),
             _ => None,
         }
     }

@@ -1,7 +1,6 @@
 //! `auth`: a number of digits that opens a document's certificate and receipt for a time, without a login.
 
-use axum::extract::Path;
-use axum::http::HeaderMap;
+use axum::extract::{Path, Request};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::Digest;
@@ -9,9 +8,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::Dialect;
 use super::jwt::millis;
+use super::session::meter;
 use crate::api::error::{Code, Result};
 use crate::api::secret::Domain;
-use crate::api::{certificate, receipt};
+use crate::api::{certificate, peer, receipt};
 use crate::ledger::accounts::AccountId;
 use crate::ledger::proofs::Proof;
 
@@ -43,15 +43,23 @@ fn number(dialect: &Dialect, account: AccountId, digest: &Digest, now: OffsetDat
     (format!("{:0TIME$}{secret:0SECRET$}", millis(start)), start)
 }
 
-/// The proof behind a number.
+/// The proof behind a number. Opening it is a request of the proof's account, wherever it comes from: who has the number may
+/// ask from anywhere. Numbers that open nothing are attempts of their address.
 ///
 /// # Errors
-/// [`Code::LinkUnknown`] for one that never existed or has expired: which of them is not said.
-async fn opened(dialect: &Dialect, auth: &str) -> Result<(AccountId, Proof)> {
+/// [`Code::LinkUnknown`] for one that never existed or has expired: which of them is not said; [`Code::RateLimited`].
+async fn opened(dialect: &Dialect, auth: &str, request: Request) -> Result<(AccountId, Proof)> {
+    let (head, _) = request.into_parts();
+    let (address, meter, rates) = (peer::address(&head, &dialect.api.trusted), meter(&head), &dialect.api.rates);
+    rates.may_try(address, &meter)?;
     let digits = auth.len() == TIME + SECRET && auth.bytes().all(|byte| byte.is_ascii_digit());
     let hash = dialect.api.pepper.keyed(Domain::AuthHash, auth.as_bytes());
     let linked = dialect.api.ledger.linked(&hash, dialect.api.ports.clock.now()).await?.filter(|_| digits);
-    let (account, digest) = linked.ok_or(Code::LinkUnknown)?;
+    let Some((account, digest, limits)) = linked else {
+        rates.stranger(address, &meter)?;
+        return Err(Code::LinkUnknown.into());
+    };
+    rates.account(account, &limits, &meter)?;
     let proof = dialect.api.ledger.proof(account, &digest).await?.ok_or(Code::LinkUnknown)?;
     Ok((account, proof))
 }
@@ -60,8 +68,9 @@ async fn opened(dialect: &Dialect, auth: &str) -> Result<(AccountId, Proof)> {
 ///
 /// # Errors
 /// [`Code::LinkUnknown`].
-pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let (account, proof) = opened(&dialect, &auth).await?;
+pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, request: Request) -> Result<Response> {
+    let headers = request.headers().clone();
+    let (account, proof) = opened(&dialect, &auth, request).await?;
     let language = certificate::language(None, &headers);
     let rendered = certificate::render(&dialect.api, account, &proof, language).await?;
     Ok(certificate::answer(rendered, &headers))
@@ -70,9 +79,9 @@ pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, head
 /// `GET /recu/{auth}`: the receipt in its canonical bytes, as soon as the root is in a block.
 ///
 /// # Errors
-/// [`Code::LinkUnknown`], [`Code::ReceiptNotReady`].
-pub(super) async fn receipt(dialect: Dialect, Path(auth): Path<String>) -> Result<Response> {
-    let (_, proof) = opened(&dialect, &auth).await?;
+/// [`Code::LinkUnknown`], [`Code::ReceiptNotReady`], [`Code::RateLimited`].
+pub(super) async fn receipt(dialect: Dialect, Path(auth): Path<String>, request: Request) -> Result<Response> {
+    let (_, proof) = opened(&dialect, &auth, request).await?;
     let assembled = receipt::assemble(&dialect.api.ledger, &proof).await?;
     let Some(assembled) = assembled.filter(|assembled| !assembled.receipt.anchors.is_empty()) else {
         return Err(Code::ReceiptNotReady

@@ -1,8 +1,8 @@
 //! The KageSecur dialect: programs written against its published page work unchanged.
 //!
 //! Three endpoints on a listener of their own, over the same ledger as the partner API. Every answered request has 200,
-//! an authentication problem 403; what goes wrong below the protocol (a body that is no JSON, a database that is away)
-//! is a problem as everywhere.
+//! an authentication problem 403; what goes wrong below the protocol (a body that is no JSON, a database that is away,
+//! too many requests) is a problem as everywhere, by the same layers and limits as in the partner API.
 
 mod auth;
 mod session;
@@ -24,8 +24,10 @@ use self::jwt::Key;
 use self::session::attempts::Attempts;
 pub use self::session::jwt;
 use super::State;
+use super::caller::Standings;
 use super::error::{self, Code};
 use super::secret::Domain;
+use crate::ledger::kagesecur::identities::Identity;
 
 /// What the dialect is told by the settings.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ struct Told {
     nodes: Vec<String>,
     auth_life: Duration,
     attempts: Attempts,
+    /// How those who ask stand, by the hash of their empreinte.
+    standings: Standings<Identity>,
 }
 
 impl Dialect {
@@ -63,7 +67,8 @@ impl Dialect {
     #[must_use]
     pub fn new(api: State, options: Options) -> Self {
         let Options { key, public_url, nodes, auth_life, login_failures } = options;
-        Self { api, told: Arc::new(Told { key, public_url, nodes, auth_life, attempts: Attempts::new(login_failures) }) }
+        let (attempts, standings) = (Attempts::new(login_failures), Standings::new(api.standings.life()));
+        Self { api, told: Arc::new(Told { key, public_url, nodes, auth_life, attempts, standings }) }
     }
 
     /// What stands in a token for an empreinte: whoever sees the token cannot log in with it.
@@ -89,6 +94,7 @@ pub fn router(dialect: Dialect) -> Router {
         .route("/verification", post(verification::verification))
         .route("/certificat/{auth}", get(auth::certificate))
         .route("/recu/{auth}", get(auth::receipt))
+        .route_layer(middleware::from_fn_with_state(dialect.api.clone(), super::unless_away))
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(dialect.api.clone(), error::finish))

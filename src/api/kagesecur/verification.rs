@@ -55,12 +55,12 @@ struct Registered {
 /// Goes on when the subscription has expired.
 ///
 /// # Errors
-/// [`Code::AuthenticationFailed`].
+/// [`Code::AuthenticationFailed`], [`Code::AddressRefused`], [`Code::RateLimited`].
 pub(super) async fn verification(dialect: Dialect, request: Request) -> Result<Json<impl Serialize>> {
     let (head, stream) = request.into_parts();
     let session = Session::of(&dialect, &head.headers)?;
     let bytes = session::read_body(&dialect, &head.headers, stream).await?;
-    let asker = session.asker(&dialect, &parse::<Claimed<'_>>(&bytes)?).await?;
+    let asker = session.asker(&dialect, &head, &parse::<Claimed<'_>>(&bytes)?).await?;
     let hash = text(parse::<Body<'_>>(&bytes)?.hash).filter(|hash| is_hash(hash)).and_then(|hash| hash.parse().ok());
     let (resultat, registered) = match (asker, hash) {
         (Some(asker), Some(doubled)) => find(&dialect, &asker, doubled).await?,

@@ -87,6 +87,8 @@ described! {
     ProblemCode, false, words(Code::ALL.iter().map(|code| code.as_str()));
     /// Any JSON object.
     AnyObject, true, json_schema!({ "type": "object" });
+    /// Any JSON at all.
+    Anything, true, json_schema!({});
     /// Any JSON without U+0000 in a text.
     Json, false, Schema::try_from(json_without_nul()).unwrap_or_default();
     /// A number in a path: decimal, without sign and leading zeros.

@@ -6,6 +6,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::proof::{Found, find_any};
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::certificate;
@@ -19,7 +20,8 @@ pub(super) struct Wish {
     lang: Option<String>,
 }
 
-/// The certificate of a proof of the caller's, as a PDF: of what is so now, however far the proof is.
+/// The certificate of a proof of the caller's, as a PDF: of what is so now, however far the proof is. Of a document that waits
+/// for validators, or was refused, the same says so and that it is none.
 ///
 /// # Errors
 /// [`Code::ProofUnknown`], [`Code::DigestInvalid`], [`Code::QueryInvalid`].
@@ -34,8 +36,10 @@ pub async fn certificate(
     let refused = || Code::QueryInvalid.with("only lang=fr or lang=en");
     let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| refused())?.0.lang;
     let wish = wish.map(|lang| lang.parse()).transpose().map_err(|_| refused())?;
-    let proof = super::proof::find(&api, &caller, &digest).await?;
     let language = certificate::language(wish, &headers);
-    let rendered = certificate::render(&api, caller.account, &proof, language).await?;
+    let rendered = match find_any(&api, &caller, &digest).await? {
+        Found::Proof(proof) => certificate::render(&api, caller.account, &proof, language).await?,
+        Found::Held(validation) => certificate::render_held(&api, *validation, language).await?,
+    };
     Ok(certificate::answer(rendered, &headers))
 }

@@ -4,14 +4,16 @@ pub(super) mod batch;
 mod certificate;
 mod item;
 mod operations;
+mod promise;
 mod proof;
 mod service;
 mod submit;
 mod tile;
 mod validation;
+mod validators;
 mod verify;
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,6 +30,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)).told(operations::submit),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)).told(operations::proof),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)).told(operations::receipt),
+    Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise))
+        .told(operations::promise),
     Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate))
         .told(operations::certificate),
     Route::get("/v1/validations", Access::Scope(Scope::Validate), || get(validation::list)).told(operations::validations),
@@ -35,6 +39,13 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)).told(operations::decide),
     Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt))
         .told(operations::decision_receipt),
+    Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)).told(operations::validators),
+    Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require))
+        .told(operations::require_validators),
+    Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add))
+        .told(operations::add_validator),
+    Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove))
+        .told(operations::remove_validator),
     Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)).told(operations::verify),
     Route::get("/v1/status", Access::Public, || get(service::status)).told(operations::status),
     Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)).told(operations::batch),
@@ -73,6 +84,8 @@ struct Links {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    promise: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<String>,
@@ -87,6 +100,7 @@ impl Links {
         Self {
             itself: format!("{url}/v1/proofs/{digest}"),
             receipt: Some(format!("{url}/v1/proofs/{digest}/receipt")),
+            promise: Some(format!("{url}/v1/proofs/{digest}/promise")),
             certificate: Some(format!("{url}/v1/proofs/{digest}/certificate")),
             batch: Some(format!("{url}/v1/batches/{batch}")),
             validation: None,
@@ -97,7 +111,9 @@ impl Links {
     fn waiting(api: &State, digest: &Digest, id: Uuid) -> Self {
         let url = &api.public_url;
         let validation = Some(format!("{url}/v1/validations/{id}"));
-        Self { itself: format!("{url}/v1/proofs/{digest}"), receipt: None, certificate: None, batch: None, validation }
+        let itself = format!("{url}/v1/proofs/{digest}");
+        let certificate = Some(format!("{itself}/certificate"));
+        Self { itself, receipt: None, promise: None, certificate, batch: None, validation }
     }
 }
 

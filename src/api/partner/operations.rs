@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{batch, item, proof, service, submit, validation, verify};
+use super::{batch, item, proof, service, submit, validation, validators, verify};
 use crate::api::error::Code;
 use crate::api::openapi::{Operation, schema};
 use crate::api::partner::certificate;
@@ -45,7 +45,7 @@ fn one(operation: Operation) -> Operation {
 pub(super) fn submit() -> Operation {
     let answer = |created| {
         json!({ "proofs": [{
-            "digest": DIGEST, "status": "pending", "batch": 1, "received_at": "2026-11-22T07:11:19.631019Z",
+            "digest": DIGEST, "status": "pending", "batch": 1, "number": 1, "received_at": "2026-11-22T07:11:19.631019Z",
             "anchor_by": "2026-11-22T07:42:00Z", "created": created, "salt": SALT, "links": links(),
         }] })
     };
@@ -73,7 +73,7 @@ pub(super) fn submit() -> Operation {
 
 pub(super) fn proof() -> Operation {
     let example = json!({
-        "digest": DIGEST, "status": "final", "batch": 1, "received_at": "2026-11-22T07:11:19.631019Z",
+        "digest": DIGEST, "status": "final", "batch": 1, "number": 1, "received_at": "2026-11-22T07:11:19.631019Z",
         "anchor_by": "2026-11-22T07:42:00Z", "overdue": false, "file_name": "letter.txt", "salt": SALT, "anchors": [anchor()],
         "links": links(),
     });
@@ -98,6 +98,56 @@ pub(super) fn certificate() -> Operation {
         .query::<certificate::Wish>()
         .gives_bytes(StatusCode::OK, "The certificate (PDF/A-3a).", "application/pdf")
         .tagged()
+}
+
+pub(super) fn promise() -> Operation {
+    one(Operation::new(PROOFS, "promise", "The signed promise about a digest: by when it is anchored"))
+        .about("A JWS of SPEC.md §2.6, signed anew; what it says is what was stored when the digest was accepted.")
+        .gives_bytes(StatusCode::OK, "The promise.", "application/jose")
+        .fails(&[Code::PromiseMissing])
+}
+
+fn bound(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(VALIDATIONS, id, summary).query::<validators::Whose>().fails(&[Code::AccountUnknown])
+}
+
+fn listed() -> Value {
+    let validators = json!([{ "name": "notary", "since": "2026-11-22T07:11:19.631019Z", "active": true }]);
+    json!({ "account": "acme", "approvals_needed": 1, "enough": true, "validators": validators })
+}
+
+pub(super) fn validators() -> Operation {
+    bound("validators", "Who decides about the documents of a manager or its client").gives::<validators::List>(
+        StatusCode::OK,
+        "They, and how many must approve.",
+        listed(),
+    )
+}
+
+pub(super) fn require_validators() -> Operation {
+    bound("requireValidators", "How many approvals documents need that are submitted from now on")
+        .takes::<validators::Rule>([("one", json!({ "approvals_needed": 1 }))])
+        .gives::<validators::List>(StatusCode::OK, "As it is now.", listed())
+}
+
+fn validator(operation: Operation) -> Operation {
+    operation
+        .path::<String>("validator", "A consumer key of a validator, or its name where the caller knows it.", "notary")
+        .fails(&[Code::ValidatorUnknown])
+}
+
+pub(super) fn add_validator() -> Operation {
+    validator(bound("addValidator", "Lets a validator decide"))
+        .gives::<validators::List>(StatusCode::CREATED, "It could not before.", listed())
+        .gives::<validators::List>(StatusCode::OK, "It could already.", listed())
+}
+
+pub(super) fn remove_validator() -> Operation {
+    validator(bound("removeValidator", "Lets a validator decide no more, also about what waits")).gives::<validators::List>(
+        StatusCode::OK,
+        "As it is now.",
+        listed(),
+    )
 }
 
 fn waiting() -> Value {

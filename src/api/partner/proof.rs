@@ -30,6 +30,8 @@ pub(super) struct Answer {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
@@ -91,11 +93,12 @@ pub async fn status(api: State, caller: Caller, Path(digest): Path<String>) -> R
     };
     let anchors = if proof.status == Status::Pending { Vec::new() } else { super::anchors(&api, proof.batch).await? };
     let validation = api.ledger.validation_of(caller.account, &proof.digest).await?;
-    let anchor_by = api.deadline.of(proof.received_at);
+    let anchor_by = api.deadline.kept(proof.anchor_by, proof.received_at);
     Ok(Json(Answer {
         digest: proof.digest,
         status: proof.status,
         batch: Some(proof.batch),
+        number: Some(proof.number),
         received_at: proof.received_at,
         anchor_by: Some(anchor_by),
         overdue: proof.status < Status::Anchored && api.ports.clock.now() > anchor_by,
@@ -113,6 +116,7 @@ fn held(api: &State, validation: Validation) -> Answer {
         digest: validation.digest,
         status: super::validation::status(validation.state),
         batch: None,
+        number: None,
         received_at: validation.received_at,
         anchor_by: None,
         overdue: false,
@@ -189,7 +193,7 @@ fn not_ready(api: &State, proof: &Proof) -> Problem {
     // Before the seal nothing can change; after it, blocks take some seconds.
     let wait =
         if proof.status == Status::Pending { (api.deadline.next_seal(now) - now).whole_seconds().clamp(1, 3600) } else { 15 };
-    let anchor_by = api.deadline.of(proof.received_at).format(&Rfc3339).unwrap_or_default();
+    let anchor_by = api.deadline.kept(proof.anchor_by, proof.received_at).format(&Rfc3339).unwrap_or_default();
     Code::ReceiptNotReady
         .with(format!("the proof is {}", proof.status.as_str()))
         // Not `status`, which is the HTTP status in every problem.

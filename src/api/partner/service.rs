@@ -140,9 +140,8 @@ impl Facts {
             next_seal: deadline.next_seal(status.now),
             last_sealed: status.last_sealed.map(|(batch, sealed_at)| LastSealed { batch, sealed_at }),
             oldest_pending: status.oldest_pending.map(|received_at| Pending { received_at }),
-            // The oldest has the earliest deadline: when it is in time, all are.
             oldest_unanchored: status.oldest_unanchored.map(|received_at| {
-                let anchor_by = deadline.of(received_at);
+                let anchor_by = deadline.kept(status.oldest_anchor_by, received_at);
                 Oldest { received_at, anchor_by, overdue: status.now > anchor_by }
             }),
             overdue: status.overdue,

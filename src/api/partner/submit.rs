@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sceau_verifier::promise::Record;
 use sceau_verifier::{Digest, Salt};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Problem, Result};
 use crate::api::limit::Quota;
 use crate::api::openapi::schema;
+use crate::api::promise;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, IntakeError, Submission};
@@ -33,6 +35,9 @@ const LISTED: usize = 100;
 #[schemars(rename = "Accepted")]
 pub(super) struct Answer {
     proofs: Vec<Acknowledged>,
+    /// About every item that has an `anchor_by`; absent where none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promise: Option<String>,
 }
 
 /// What the submitter gets for one item, in the order of the items.
@@ -43,6 +48,8 @@ struct Acknowledged {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
@@ -79,7 +86,8 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
     older.sort_unstable();
     older.dedup();
     let statuses = if older.is_empty() { HashMap::new() } else { api.ledger.batch_statuses(&older).await? };
-    let mut deadlines = HashMap::new();
+    let promised: Vec<Record> = outcomes.iter().filter_map(Outcome::promised).collect();
+    let promise = promise::sign(&api, &caller.name, &promised);
     let proofs: Vec<Acknowledged> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -87,8 +95,9 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
                 digest: proof.digest,
                 status: statuses.get(&proof.batch).copied().unwrap_or(Status::Pending),
                 batch: Some(proof.batch),
+                number: Some(proof.number),
                 received_at: proof.received_at,
-                anchor_by: Some(*deadlines.entry(proof.received_at).or_insert_with(|| api.deadline.of(proof.received_at))),
+                anchor_by: proof.anchor_by,
                 created: proof.fresh,
                 salt: proof.salt,
                 validation: None,
@@ -98,6 +107,7 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
                 digest: waiting.digest,
                 status: super::validation::status(waiting.state),
                 batch: None,
+                number: None,
                 received_at: waiting.received_at,
                 anchor_by: None,
                 created: waiting.fresh,
@@ -108,7 +118,7 @@ pub async fn submit(api: State, caller: Caller, body: JsonBytes) -> Result<Respo
         })
         .collect();
     let status = if proofs.iter().all(|proof| proof.created) { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(Answer { proofs })).into_response())
+    Ok((status, Json(Answer { proofs, promise })).into_response())
 }
 
 /// What became of one item.
@@ -119,6 +129,16 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// What is promised about it.
+    fn promised(&self) -> Option<Record> {
+        match self {
+            Self::Accepted(proof) => {
+                promise::record((proof.digest, proof.salt), (proof.number, proof.batch), (proof.received_at, proof.anchor_by?))
+            }
+            Self::Waiting(_) => None,
+        }
+    }
+
     /// The batch of a proof that was there before.
     fn older(&self) -> Option<u64> {
         match self {

@@ -31,7 +31,7 @@ pub(super) struct Question<'a> {
     #[schemars(with = "Option<schema::Digest>")]
     digest: Option<String>,
     #[serde(borrow)]
-    #[schemars(with = "Option<schema::AnyObject>")]
+    #[schemars(with = "schema::Anything", default)]
     receipt: Option<&'a RawValue>,
 }
 

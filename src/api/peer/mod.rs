@@ -59,6 +59,13 @@ pub fn within(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
+/// Whether an account with this list may ask from `address`; without a list it may from anywhere, and from an address nobody
+/// knows only then.
+#[must_use]
+pub fn lets_in(networks: Option<&[IpNet]>, address: Option<IpAddr>) -> bool {
+    networks.is_none_or(|networks| address.is_some_and(|address| within(address, networks)))
+}
+
 /// Reads a network: an address, or an address with the length of its prefix. Bits behind the prefix must be zero, as a
 /// typing error there would let others in; version 4 written as version 6 becomes version 4.
 ///

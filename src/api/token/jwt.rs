@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
+use sceau_verifier::promise::Payload;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -194,6 +195,12 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &key.signing)
     }
 
+    /// Signs a promise (verifier/SPEC.md §2.6) with the key that signs tokens now. Its type tells it from a token.
+    #[must_use]
+    pub fn promise(&self, payload: &Payload, now: OffsetDateTime) -> String {
+        self.current().keys.signing(now).promise(payload)
+    }
+
     /// Checks a token: length, algorithm, type, key, signature, issuer, audience, then its times.
     ///
     /// Keys named or carried by the token itself (`jku`, `jwk`, `x5u`) are never read. Times are checked here and not by
@@ -259,6 +266,7 @@ mod tests {
     fn credential() -> Credential {
         Credential {
             account: AccountId(1),
+            name: "partner".into(),
             role: Role::Partner,
             secret_hash: [0; 32],
             active: true,

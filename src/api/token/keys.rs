@@ -4,10 +4,14 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer, SigningKey};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+use sceau_verifier::promise::{self, Payload};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -16,14 +20,20 @@ use time::OffsetDateTime;
 pub const LEAD: i64 = 330;
 
 /// All keys are good for checking; one of them signs.
-pub struct Keys(Vec<Key>);
+pub struct Keys {
+    keys: Vec<Key>,
+    /// Public halves of keys that neither sign nor check tokens any more: promises by them are still checked by others.
+    retired: Vec<Value>,
+}
 
 /// One of them.
 pub struct Key {
     /// Its RFC 7638 thumbprint.
     pub id: String,
-    /// Signs.
+    /// Signs tokens.
     pub signing: EncodingKey,
+    /// Signs promises, with the same key.
+    promising: SigningKey,
     /// Checks.
     pub checking: DecodingKey,
     public: Value,
@@ -33,13 +43,13 @@ pub struct Key {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
 
 impl Keys {
     /// Reads a PEM file, whose first key signs while further ones only check; or a folder of them (`*.pem`), where the
-    /// newest file's key signs once it is [`LEAD`] seconds old.
+    /// newest file's key signs once it is [`LEAD`] seconds old. Files `*.pub.pem` hold public keys, which are only shown.
     ///
     /// # Errors
     /// Names the file, never what it holds.
@@ -48,11 +58,14 @@ impl Keys {
         if !path.is_dir() {
             return Self::from_pem(&std::fs::read(path).with_context(named)?).with_context(named);
         }
-        let mut files = Vec::new();
+        let (mut files, mut retired) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(path).with_context(named)? {
             let file = entry.with_context(named)?.path();
             let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if !hidden && file.extension().is_some_and(|extension| extension == "pem") {
+            let public = file.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".pub.pem"));
+            if public && !hidden {
+                retired.push(file);
+            } else if !hidden && file.extension().is_some_and(|extension| extension == "pem") {
                 let written = file.metadata().and_then(|about| about.modified()).with_context(|| file.display().to_string())?;
                 files.push((OffsetDateTime::from(written).unix_timestamp(), file));
             }
@@ -68,7 +81,17 @@ impl Keys {
             }
         }
         anyhow::ensure!(!keys.is_empty(), "{}: no key in a file *.pem", path.display());
-        Ok(Self(keys))
+        retired.sort();
+        let mut shown: Vec<Value> = Vec::new();
+        for file in retired {
+            let named = || file.display().to_string();
+            for public in public_keys(&std::fs::read(&file).with_context(named)?).with_context(named)? {
+                if keys.iter().all(|key| key.public != public) && !shown.contains(&public) {
+                    shown.push(public);
+                }
+            }
+        }
+        Ok(Self { keys, retired: shown })
     }
 
     /// The keys of one file's bytes: the first signs.
@@ -76,7 +99,7 @@ impl Keys {
     /// # Errors
     /// When there is no Ed25519 private key in PKCS#8 PEM.
     pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
-        Ok(Self(parsed(pem, i64::MAX)?))
+        Ok(Self { keys: parsed(pem, i64::MAX)?, retired: Vec::new() })
     }
 
     /// The key that signs now: the newest that is old enough, and while none is, the oldest. Every instance that has the
@@ -87,26 +110,26 @@ impl Keys {
     #[must_use]
     pub fn signing(&self, now: OffsetDateTime) -> &Key {
         let ready = |key: &&Key| key.since.saturating_add(LEAD) <= now.unix_timestamp();
-        self.0.iter().rev().find(ready).unwrap_or(&self.0[0])
+        self.keys.iter().rev().find(ready).unwrap_or(&self.keys[0])
     }
 
     /// The key of that id.
     #[must_use]
     pub fn named(&self, id: &str) -> Option<&Key> {
-        self.0.iter().find(|key| key.id == id)
+        self.keys.iter().find(|key| key.id == id)
     }
 
     /// Whether both are the same, in the same order and of the same age.
     #[must_use]
     pub fn are(&self, other: &Self) -> bool {
-        let said = |keys: &Self| keys.0.iter().map(|key| (key.id.clone(), key.since)).collect::<Vec<_>>();
-        said(self) == said(other)
+        let said = |keys: &Self| keys.keys.iter().map(|key| (key.id.clone(), key.since)).collect::<Vec<_>>();
+        said(self) == said(other) && self.retired == other.retired
     }
 
-    /// The public keys (RFC 7517).
+    /// The public keys (RFC 7517), those of today first.
     #[must_use]
     pub fn public(&self) -> Value {
-        json!({ "keys": self.0.iter().map(|key| key.public.clone()).collect::<Vec<_>>() })
+        json!({ "keys": self.keys.iter().map(|key| &key.public).chain(&self.retired).collect::<Vec<_>>() })
     }
 }
 
@@ -121,14 +144,50 @@ fn parsed(pem: &[u8], since: i64) -> anyhow::Result<Vec<Key>> {
 
 impl Key {
     fn new(pkcs8: &[u8], since: i64) -> anyhow::Result<Self> {
-        let signing = EncodingKey::from_ed_der(&first_form(pkcs8)?);
+        let plain = first_form(pkcs8)?;
+        let signing = EncodingKey::from_ed_der(&plain);
+        let promising = SigningKey::from_bytes(plain[16..].try_into().context("the private key is not Ed25519")?);
         let jwk = Jwk::from_encoding_key(&signing, Algorithm::EdDSA)?;
-        let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
-        let mut public = serde_json::to_value(&jwk)?;
-        public["kid"] = id.clone().into();
-        public["use"] = "sig".into();
-        Ok(Self { id, checking: DecodingKey::from_jwk(&jwk)?, signing, public, since })
+        let (id, public) = shown(&jwk)?;
+        Ok(Self { id, checking: DecodingKey::from_jwk(&jwk)?, signing, promising, public, since })
     }
+
+    /// A compact JWS (RFC 7515 §7.1). Its type differs from that of tokens, so neither passes for the other
+    /// (RFC 8725 §3.11).
+    #[must_use]
+    pub fn promise(&self, payload: &Payload) -> String {
+        let header = json!({ "alg": "EdDSA", "kid": self.id, "typ": promise::TYPE }).to_string();
+        let payload = serde_json::to_vec(payload).expect("texts and numbers have a JSON form");
+        let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.promising.sign(jws.as_bytes()).to_bytes();
+        jws.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
+        jws
+    }
+}
+
+/// A key's id, and how it is shown.
+fn shown(jwk: &Jwk) -> anyhow::Result<(String, Value)> {
+    let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
+    let mut public = serde_json::to_value(jwk)?;
+    public["kid"] = id.clone().into();
+    public["use"] = "sig".into();
+    Ok((id, public))
+}
+
+/// The public keys of one file's bytes.
+fn public_keys(pem: &[u8]) -> anyhow::Result<Vec<Value>> {
+    // RFC 8410 §4 and §10.1.
+    const HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+    let mut found = Vec::new();
+    for der in SubjectPublicKeyInfoDer::pem_slice_iter(pem) {
+        let der = der?;
+        let key = der.strip_prefix(&HEAD).filter(|key| key.len() == 32).context("the public key is not Ed25519")?;
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(key), "alg": "EdDSA" });
+        found.push(shown(&serde_json::from_value(jwk)?)?.1);
+    }
+    anyhow::ensure!(!found.is_empty(), "no public key in PEM (BEGIN PUBLIC KEY)");
+    Ok(found)
 }
 
 /// PKCS#8 of an Ed25519 key comes with (RFC 5958) or without (RFC 5208) the public key behind it; jsonwebtoken reads
@@ -187,7 +246,7 @@ mod tests {
     }
 
     fn id(byte: u8) -> String {
-        Keys::from_pem(pem(byte).as_bytes()).unwrap().0[0].id.clone()
+        Keys::from_pem(pem(byte).as_bytes()).unwrap().keys[0].id.clone()
     }
 
     #[test]
@@ -197,6 +256,26 @@ mod tests {
             assert_eq!(keys.signing(now).id, id(2));
         }
         assert!(keys.named(&id(1)).is_some() && keys.named(&id(3)).is_none());
+    }
+
+    #[test]
+    fn a_retired_key_is_shown_and_does_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("new.pem"), pem(1)).unwrap();
+        // RFC 8410 §10.1, whose private half is that of §10.3.
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+        std::fs::write(folder.path().join("old.pub.pem"), public).unwrap();
+        let keys = Keys::read(folder.path()).unwrap();
+        let old = Keys::from_pem(PLAIN).unwrap();
+        assert_eq!(keys.public()["keys"][1], old.public()["keys"][0], "shown as it was while it signed");
+        assert_eq!(keys.public()["keys"].as_array().unwrap().len(), 2);
+        assert!(keys.named(&old.keys[0].id).is_none(), "no token is checked by it");
+        assert_eq!(keys.signing(OffsetDateTime::UNIX_EPOCH).id, id(1));
+        // Beside its private half it is the same key.
+        std::fs::write(folder.path().join("old.pem"), PLAIN).unwrap();
+        assert_eq!(Keys::read(folder.path()).unwrap().public()["keys"].as_array().unwrap().len(), 2);
+        std::fs::write(folder.path().join("bad.pub.pem"), pem(3)).unwrap();
+        assert!(format!("{:#}", Keys::read(folder.path()).unwrap_err()).contains("bad.pub.pem"));
     }
 
     #[test]

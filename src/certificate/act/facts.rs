@@ -40,10 +40,12 @@ pub fn document(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
 
 pub fn deposit(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words, header: Option<&BatchHeader>) {
     let labels = &words.labels;
-    flow.article(words.sections.deposit, 40.0);
+    let held = certificate.is_held();
+    flow.article(if held { words.sections.submission } else { words.sections.deposit }, 40.0);
+    let received = if held { labels.submitted } else { labels.received };
     let mut rows = vec![
         row(labels.owner, printable(certificate.owner), VALUE).remark(words.claimed),
-        row(labels.received, words.moment(certificate.received_at), VALUE).remark(words.claimed),
+        row(received, words.moment(certificate.received_at), VALUE).remark(words.claimed),
     ];
     match (certificate.stage, header) {
         (Stage::Sealed(receipt), Some(header)) => {

@@ -17,7 +17,8 @@ const AMBER: Color = Color(0x9a, 0x5b, 0x0c);
 
 /// Composes all pages; `None` when the QR code's text is too long.
 pub fn compose(certificate: &Certificate<'_>, words: &'static Words, header: Option<&BatchHeader>) -> Option<Sheet> {
-    let mut flow = Flow::new(64.0, certificate.is_test().then_some(words.test_mark));
+    let mark = if certificate.is_held() { Some(words.not_registered) } else { certificate.is_test().then_some(words.test_mark) };
+    let mut flow = Flow::new(64.0, mark);
     head(&mut flow, certificate, words)?;
     standing(&mut flow, certificate, words);
     facts::document(&mut flow, certificate, words);
@@ -33,7 +34,7 @@ pub fn compose(certificate: &Certificate<'_>, words: &'static Words, header: Opt
 /// Seal, title, QR code.
 fn head(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) -> Option<()> {
     let done = certificate.is_final();
-    let which = usize::from(!done);
+    let which = certificate.kind();
     let (top, side) = (52.0, 82.0);
     let title = flow.sheet.node(Role::Heading(1, words.titles[which].into()), None);
     let (middle, width) = (WIDTH / 2.0, MEASURE - 2.0 * side - 16.0);
@@ -92,7 +93,10 @@ fn standing(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     }
     let by = words.moment(certificate.anchor_by);
     let (status, values) = match certificate.stage {
-        Stage::AwaitingValidation => (words.awaiting, vec![]),
+        Stage::AwaitingValidation(needed) => {
+            let have = certificate.decisions.iter().filter(|decision| decision.approved).count();
+            (words.awaiting, vec![("have", have.to_string()), ("needed", needed.to_string())])
+        }
         Stage::Refused => (words.refused, vec![]),
         Stage::Pending(_) => (words.pending, vec![("by", by)]),
         Stage::Sealed(_) => match certificate.anchors().first() {
@@ -104,7 +108,13 @@ fn standing(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
         },
     };
     let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    band(flow, AMBER, status[0]);
+    if certificate.is_held() {
+        let color = if matches!(certificate.stage, Stage::Refused) { RED } else { AMBER };
+        band(flow, color, words.not_registered);
+        flow.centred(Style::new(Face::Bold, 14.0, color).tracked(0.045), status[0], MEASURE, 5.0);
+    } else {
+        band(flow, AMBER, status[0]);
+    }
     let as_of = fill(words.as_of, &[("time", &words.moment(certificate.as_of))]);
     flow.paragraph(Style::new(Face::Regular, 11.4, INK), &format!("{} {as_of}", fill(status[1], &values)), 2.0);
 }
@@ -121,7 +131,9 @@ fn meaning(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
     if let Some(anchor) = certificate.proof() {
         // Both articles together, on a page of their own if need be.
         flow.article(sections.scope, 330.0);
-        flow.columns([(sections.proven, "+", words.proven), (sections.not_proven, "–", words.not_proven)]);
+        let validated = (!certificate.decisions.is_empty()).then_some(words.not_proven_of_validators);
+        let not_proven: Vec<&str> = words.not_proven.iter().copied().chain(validated).collect();
+        flow.columns([(sections.proven, "+", words.proven), (sections.not_proven, "–", &not_proven)]);
         flow.article(sections.check, 90.0);
         let (before, after) = words.check.split_at(1);
         flow.paragraph(BODY, before[0], 1.0);
@@ -133,13 +145,21 @@ fn meaning(flow: &mut Flow, certificate: &Certificate<'_>, words: &Words) {
         for text in after {
             flow.paragraph(BODY, text, 3.0);
         }
+    } else if certificate.is_held() {
+        flow.article(sections.next, 40.0);
+        for text in words.next[usize::from(matches!(certificate.stage, Stage::Refused))] {
+            flow.paragraph(BODY, text, 3.0);
+        }
     } else {
         flow.article(sections.check, 40.0);
         for text in words.check_later {
             flow.paragraph(BODY, text, 3.0);
         }
     }
-    let caveat = if matches!(certificate.stage, Stage::Sealed(_)) { words.caveat } else { words.no_attachment };
+    let caveat = match certificate.stage {
+        Stage::Sealed(_) => words.caveat,
+        _ => words.no_attachment[usize::from(certificate.is_held())],
+    };
     flow.paragraph(Style::new(Face::Bold, 10.2, NAVY), caveat, 4.0);
     if facts::shown(certificate).any(|text| text.contains("[U+")) {
         flow.paragraph(REMARK, words.escaped, 0.0);

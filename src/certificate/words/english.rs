@@ -3,10 +3,11 @@
 use super::{Labels, Sections, Words};
 
 pub(super) const WORDS: Words = Words {
-    titles: ["CERTIFICATE OF EXISTENCE", "PROVISIONAL STATEMENT"],
+    titles: ["CERTIFICATE OF EXISTENCE", "PROVISIONAL STATEMENT", "STATEMENT OF\u{a0}STATUS"],
     subtitles: [
         "Proof that a document existed, anchored in a blockchain",
         "Document deposited; proof of existence not yet complete",
+        "Document submitted for validation; this is not a certificate",
     ],
     captions: ["Seal", "Verification"],
     test: [
@@ -14,11 +15,15 @@ pub(super) const WORDS: Words = Words {
         "The anchor is on a test network, which may be wiped or restarted and whose blocks cost nothing. This document proves nothing to anybody.",
     ],
     test_mark: "TEST NETWORK",
+    not_registered: "NOT REGISTERED",
     awaiting: [
         "AWAITING VALIDATION",
-        "The document waits for its validator’s decision. It is not admitted yet, so neither sealed nor anchored: nothing is proven at this stage.",
+        "Approvals obtained: {have} of {needed}. Until it has all of them the document is neither registered, sealed nor anchored: nothing is proven about it.",
     ],
-    refused: ["REFUSED BY ITS VALIDATOR", "The document was refused: it is neither sealed nor anchored, and nothing is proven."],
+    refused: [
+        "REFUSED BY ITS VALIDATOR",
+        "The document was refused. It is neither registered, sealed nor anchored: nothing is proven about it.",
+    ],
     pending: [
         "ACCEPTED — NOT SEALED YET",
         "The operator has accepted the document’s digest and promises to anchor it by {by}. Nothing is proven yet independently of the operator.",
@@ -44,6 +49,8 @@ pub(super) const WORDS: Words = Words {
         proven: "What is proven",
         not_proven: "What is not",
         check: "Verify without the operator",
+        submission: "The request",
+        next: "What comes next",
     },
     labels: Labels {
         name: "Name",
@@ -51,6 +58,7 @@ pub(super) const WORDS: Words = Words {
         digest: "SHA-256 digest",
         owner: "Deposited by",
         received: "Accepted on",
+        submitted: "Submitted on",
         operator: "Operator",
         batch: "Batch",
         sealed: "Sealed on",
@@ -87,6 +95,7 @@ pub(super) const WORDS: Words = Words {
         "That it did not exist much earlier, or that it is the only such document.",
         "The time of acceptance, the time of sealing, the file’s name and the depositor’s: these are statements.",
     ],
+    not_proven_of_validators: "That the validators named decided in person: their decisions are sealed as the operator recorded them.",
     check: &[
         "A receipt, receipt.json, is attached to this PDF file. With the document itself it is all that verification needs: neither the operator nor its servers have a part in it. The free program sceau-verify, or any other written from its public specification, does it:",
         "The hash of the block is to be confirmed with a source of your own choice: a node that you run, or a public explorer that you trust. The registry is the one that the operator publishes.",
@@ -95,13 +104,30 @@ pub(super) const WORDS: Words = Words {
     check_later: &[
         "This statement does not allow independent verification yet. When the anchor is final, ask for the certificate: it will hold a receipt that can be verified without the operator.",
     ],
+    next: [
+        &[
+            "With the last approval that it lacks the document is admitted, then sealed and anchored. The certificate is then asked for in the same way as this statement. One refusal turns it away.",
+            "Each decision is recorded, sealed and anchored by itself as soon as it is taken.",
+        ],
+        &[
+            "The refusal holds for this request. The depositor may submit the document to its validators again; approvals obtained here do not count there.",
+            "Each decision, the refusal included, is recorded, sealed and anchored by itself. The operator hands its receipt to the depositor and the validators.",
+        ],
+    ],
     caveat: "Only the attached receipt is evidence. The text of these pages is merely a reading of it: in case of doubt the verdict of the verification counts.",
-    no_attachment: "No receipt is attached to this statement.",
+    no_attachment: [
+        "No receipt is attached to this statement.",
+        "This statement is evidence of nothing: it only says how the request stands. No receipt is attached to it.",
+    ],
     escaped: "Characters written [U+…] are named by their Unicode number: they are invisible, misleading, or not in the fonts of this certificate.",
     code_alt: "QR code that opens the verification page {url}",
     page: "page {page} of {pages}",
-    description: "Certificate of existence of the document with the SHA-256 digest {digest}",
-    file: ["certificate", "provisional-statement"],
+    descriptions: [
+        "Certificate of existence of the document with the SHA-256 digest {digest}",
+        "Provisional statement that the document with the SHA-256 digest {digest} was deposited",
+        "Status of the document with the SHA-256 digest {digest}, which is not registered",
+    ],
+    file: ["certificate", "provisional-statement", "status"],
     files: ["DOCUMENT", "CERTIFICATE.pdf"],
     months: [
         "January",

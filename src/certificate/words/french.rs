@@ -3,22 +3,27 @@
 use super::{Labels, Sections, Words};
 
 pub(super) const WORDS: Words = Words {
-    titles: ["CERTIFICAT D’ANTÉRIORITÉ", "ATTESTATION PROVISOIRE"],
+    titles: ["CERTIFICAT D’ANTÉRIORITÉ", "ATTESTATION PROVISOIRE", "RELEVÉ DE\u{a0}SITUATION"],
     subtitles: [
         "Preuve de l’existence d’un document, ancrée dans une chaîne de blocs",
         "Document déposé ; preuve d’antériorité en cours d’établissement",
+        "Document soumis à validation ; ceci n’est pas un certificat",
     ],
     captions: ["Sceau", "Vérification"],
     test: [
         "RÉSEAU DE TEST — SANS VALEUR PROBANTE",
-        "L’ancrage a été fait sur un réseau de test, qui peut être effacé ou recommencé et dont les blocs ne coûtent rien. Ce document ne prouve rien à l’égard des tiers.",
+        "L’ancrage se fait sur un réseau de test, qui peut être effacé ou recommencé et dont les blocs ne coûtent rien. Ce document ne prouve rien à l’égard des tiers.",
     ],
     test_mark: "RÉSEAU DE TEST",
+    not_registered: "NON ENREGISTRÉ",
     awaiting: [
         "EN ATTENTE DE VALIDATION",
-        "Le document attend la décision de son validateur. Il n’est pas encore admis, donc ni scellé ni ancré : rien n’est prouvé à ce stade.",
+        "Approbations obtenues : {have} sur {needed}. Tant qu’il ne les a pas toutes, le document n’est ni enregistré, ni scellé, ni ancré : rien n’est prouvé à son sujet.",
     ],
-    refused: ["REFUSÉ PAR SON VALIDATEUR", "Le document a été refusé : il n’est ni scellé ni ancré, et rien n’est prouvé."],
+    refused: [
+        "REFUSÉ PAR SON VALIDATEUR",
+        "Le document a été refusé. Il n’est ni enregistré, ni scellé, ni ancré : rien n’est prouvé à son sujet.",
+    ],
     pending: [
         "DÉPOSÉ — EN ATTENTE DE SCELLEMENT",
         "L’opérateur a accepté l’empreinte du document et s’engage à l’ancrer avant le {by}. Rien n’est encore prouvé indépendamment de lui.",
@@ -44,6 +49,8 @@ pub(super) const WORDS: Words = Words {
         proven: "Ce qui est prouvé",
         not_proven: "Ce qui ne l’est pas",
         check: "Vérifier sans l’opérateur",
+        submission: "La demande",
+        next: "La suite",
     },
     labels: Labels {
         name: "Nom",
@@ -51,6 +58,7 @@ pub(super) const WORDS: Words = Words {
         digest: "Empreinte SHA-256",
         owner: "Déposant",
         received: "Accepté le",
+        submitted: "Soumis le",
         operator: "Opérateur",
         batch: "Lot",
         sealed: "Scellé le",
@@ -87,6 +95,7 @@ pub(super) const WORDS: Words = Words {
         "Qu’il n’existait pas bien plus tôt, ou qu’il est le seul de son espèce.",
         "La date d’acceptation, la date de scellement, le nom du fichier et celui du déposant : ce sont des déclarations.",
     ],
+    not_proven_of_validators: "Que les validateurs nommés ont décidé en personne : leurs décisions sont scellées telles que l’opérateur les a consignées.",
     check: &[
         "Un reçu, receipt.json, est joint à ce fichier PDF. Avec le document lui-même, il suffit à la vérification : ni l’opérateur ni ses serveurs ne sont nécessaires. Le programme libre sceau-verify, ou tout autre écrit d’après sa spécification publique, s’en charge :",
         "L’empreinte du bloc est à confirmer auprès d’une source de votre choix : un nœud que vous tenez, ou un explorateur public auquel vous vous fiez. Le registre est celui que l’opérateur publie.",
@@ -95,13 +104,30 @@ pub(super) const WORDS: Words = Words {
     check_later: &[
         "Cette attestation ne permet pas encore de vérification indépendante. Lorsque l’ancrage sera définitif, demandez le certificat : il contiendra un reçu qui se vérifie sans l’opérateur.",
     ],
+    next: [
+        &[
+            "Avec la dernière approbation qui lui manque, le document est admis, puis scellé et ancré. Le certificat se demande alors comme ce relevé. Un seul refus l’écarte.",
+            "Chaque décision est consignée, scellée et ancrée pour elle-même, dès qu’elle est prise.",
+        ],
+        &[
+            "Le refus vaut pour cette demande. Le déposant peut soumettre de nouveau le document à ses validateurs ; les approbations obtenues ici ne comptent alors plus.",
+            "Chaque décision, le refus compris, est consignée, scellée et ancrée pour elle-même. L’opérateur en remet le reçu au déposant et à ses validateurs.",
+        ],
+    ],
     caveat: "Seul le reçu joint fait preuve. Le texte de ces pages n’en est que la lecture : en cas de doute, c’est le verdict de la vérification qui compte.",
-    no_attachment: "Aucun reçu n’est joint à cette attestation.",
+    no_attachment: [
+        "Aucun reçu n’est joint à cette attestation.",
+        "Ce relevé ne fait preuve de rien : il dit seulement où en est la demande. Aucun reçu n’y est joint.",
+    ],
     escaped: "Les caractères écrits [U+…] sont désignés par leur code Unicode : ils sont invisibles, trompeurs, ou absents des polices de ce certificat.",
     code_alt: "Code QR qui ouvre la page de vérification {url}",
     page: "page {page} sur {pages}",
-    description: "Certificat d’antériorité du document d’empreinte SHA-256 {digest}",
-    file: ["certificat", "attestation-provisoire"],
+    descriptions: [
+        "Certificat d’antériorité du document d’empreinte SHA-256 {digest}",
+        "Attestation provisoire du dépôt du document d’empreinte SHA-256 {digest}",
+        "Situation du document non enregistré d’empreinte SHA-256 {digest}",
+    ],
+    file: ["certificat", "attestation-provisoire", "releve-de-situation"],
     files: ["DOCUMENT", "CERTIFICAT.pdf"],
     months: [
         "janvier",

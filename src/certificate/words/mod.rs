@@ -10,21 +10,23 @@ use super::language::Language;
 /// All texts of a certificate in one language.
 #[derive(Debug)]
 pub struct Words {
-    /// Title of one that proves, and of one that does not yet.
-    pub titles: [&'static str; 2],
+    /// Title of one that proves, of one that does not yet, and of the status of what is not registered.
+    pub titles: [&'static str; 3],
     /// Line under each title.
-    pub subtitles: [&'static str; 2],
+    pub subtitles: [&'static str; 3],
     /// Under the seal and under the QR code.
     pub captions: [&'static str; 2],
     /// Warning band of a test network, and the sentence under it.
     pub test: [&'static str; 2],
     /// For the watermark.
     pub test_mark: &'static str,
-    /// Large status and the sentence under it.
+    /// In the largest letters, while validators have not let it in.
+    pub not_registered: &'static str,
+    /// How it stands with them, and the sentence under it; `{have}`, `{needed}`.
     pub awaiting: [&'static str; 2],
     /// The same.
     pub refused: [&'static str; 2],
-    /// The same; `{by}`.
+    /// Large status and the sentence under it; `{by}`.
     pub pending: [&'static str; 2],
     /// The same; `{by}`.
     pub sealed: [&'static str; 2],
@@ -68,24 +70,28 @@ pub struct Words {
     pub proven: &'static [&'static str],
     /// What it does not.
     pub not_proven: &'static [&'static str],
+    /// What it does not of validators, where it names any.
+    pub not_proven_of_validators: &'static str,
     /// How to check it without us; `{command}`-free paragraphs.
     pub check: &'static [&'static str],
     /// The same while nothing is proven.
     pub check_later: &'static [&'static str],
+    /// What comes after waiting, and after a refusal.
+    pub next: [&'static [&'static str]; 2],
     /// Only the attachment counts.
     pub caveat: &'static str,
-    /// There is none yet.
-    pub no_attachment: &'static str,
+    /// There is none yet; there is none, and it is no certificate.
+    pub no_attachment: [&'static str; 2],
     /// Characters that are written as codes.
     pub escaped: &'static str,
     /// What the QR code shows, for those who cannot see it; `{url}`.
     pub code_alt: &'static str,
     /// Footer; `{page}`, `{pages}`.
     pub page: &'static str,
-    /// Description of the PDF; `{digest}`.
-    pub description: &'static str,
+    /// Description of the PDF of each kind; `{digest}`.
+    pub descriptions: [&'static str; 3],
     /// Beginning of the file's name.
-    pub file: [&'static str; 2],
+    pub file: [&'static str; 3],
     /// Names of the document and the certificate in commands.
     pub files: [&'static str; 2],
     /// Months.
@@ -110,6 +116,8 @@ pub struct Sections {
     pub proven: &'static str,
     pub not_proven: &'static str,
     pub check: &'static str,
+    pub submission: &'static str,
+    pub next: &'static str,
 }
 
 /// Labels.
@@ -120,6 +128,7 @@ pub struct Labels {
     pub digest: &'static str,
     pub owner: &'static str,
     pub received: &'static str,
+    pub submitted: &'static str,
     pub operator: &'static str,
     pub batch: &'static str,
     pub sealed: &'static str,

@@ -33,6 +33,11 @@ impl Call {
         Self { method: Method::GET, path, body: None, public: false }
     }
 
+    /// Without a body.
+    pub(super) fn bare(method: Method, path: String) -> Self {
+        Self { method, path, body: None, public: false }
+    }
+
     pub(super) fn json(method: Method, path: &str, body: String) -> Self {
         Self { method, path: path.into(), body: Some(("application/json", body)), public: false }
     }

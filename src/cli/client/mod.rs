@@ -4,6 +4,7 @@
 mod call;
 mod error;
 mod validations;
+mod validators;
 mod wire;
 
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ use tokio::sync::Mutex;
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
 pub use self::validations::Verb;
-pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation};
+pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation, Validator, Validators};
 use crate::certificate::Language;
 
 /// Most proofs one request may carry.

@@ -96,6 +96,30 @@ pub(super) struct Validations {
     pub(super) next: Option<String>,
 }
 
+/// Who decides about an account's documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validators {
+    /// The account.
+    pub account: String,
+    /// How many of them must approve what is submitted from now on.
+    pub approvals_needed: u32,
+    /// Whether enough of them can decide.
+    pub enough: bool,
+    /// They, by name.
+    pub validators: Vec<Validator>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validator {
+    /// Its name.
+    pub name: String,
+    /// Since when it may decide, RFC 3339.
+    pub since: String,
+    /// Whether its account is not disabled.
+    pub active: bool,
+}
+
 /// A batch as the API has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Batch {

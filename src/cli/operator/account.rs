@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use figment::value::Value;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +12,9 @@ use time::format_description::well_known::Rfc3339;
 use super::super::output::{Ending, Out, printable};
 use super::access::{self, Access};
 use super::{Settings, explained, identity, import, ledger, part, validator};
+use crate::api::Deadline;
 use crate::api::secret::{Pepper, generate};
+use crate::app;
 use crate::ledger::accounts::{Account as Row, Role};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::SystemEntropy;
@@ -86,9 +89,18 @@ pub(super) struct Settled {
     database_url: SecretString,
     #[serde(default)]
     auth: Auth,
+    /// Read only where something is accepted, so that other commands need it not to be right.
+    seal: Option<Value>,
 }
 
 impl Settled {
+    /// By when what is accepted is promised to be anchored.
+    pub(super) fn deadline(&self) -> anyhow::Result<Deadline> {
+        let seal =
+            self.seal.as_ref().map(Value::deserialize).transpose().map_err(|error| anyhow::anyhow!("settings: {error}"))?;
+        Ok(app::deadline(&seal.unwrap_or_default())?.1)
+    }
+
     /// The key of secrets.
     pub(super) fn pepper(&self) -> anyhow::Result<Pepper> {
         let pepper = self.auth.pepper.as_deref();

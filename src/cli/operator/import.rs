@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,7 +17,7 @@ use crate::api::secret::Domain;
 use crate::ledger::Ledger;
 use crate::ledger::accounts::Role;
 use crate::ledger::kagesecur::import::{DeclaredDocument, Imported, NewIdentity, Taken};
-use crate::ports::{Entropy, SystemEntropy};
+use crate::ports::{Entropy, SystemClock, SystemEntropy};
 
 /// Bad lines named at most.
 const NAMED: usize = 20;
@@ -73,7 +74,11 @@ pub(super) async fn run(command: Import, settled: &Settled, ledger: &Ledger, out
         ["identifiant", "empreinte"] | ["identifiant", "empreinte", "gestionnaire"] => {
             accounts(file, names.len(), &lines, bad, settled, ledger, out).await
         }
-        ["identifiant", "hash", "fileName", "date"] => documents(file, &lines, bad, ledger, out).await,
+        ["identifiant", "hash", "fileName", "date"] => {
+            let deadline = settled.deadline()?;
+            let ledger = ledger.clone().promising(move |moment| deadline.around(moment), Arc::new(SystemClock));
+            documents(file, &lines, bad, &ledger, out).await
+        }
         _ => bail!(
             "{}: the first line must be identifiant,empreinte[,gestionnaire] or identifiant,hash,fileName,date",
             file.display()

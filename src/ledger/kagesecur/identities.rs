@@ -1,9 +1,11 @@
 //! Tables `identities` and `account_clients`, and until when an account may submit.
 
+use ipnet::IpNet;
 use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 
-use super::super::accounts::{AccountId, Role};
+use super::super::accounts::{self, AccountId, Role};
+use super::super::limits::Limits;
 use super::super::{Ledger, LedgerError, Result, exactly_one};
 
 /// Proofs brought in by one statement.
@@ -22,6 +24,10 @@ pub struct Identity {
     pub empreinte_hash: [u8; 32],
     /// Until when the account may submit; `None`: without end.
     pub subscribed_until: Option<OffsetDateTime>,
+    /// From where the account may ask; `None`: from anywhere.
+    pub networks: Option<Vec<IpNet>>,
+    /// How often, and how much.
+    pub limits: Limits,
 }
 
 impl Identity {
@@ -41,9 +47,11 @@ impl Ledger {
     pub async fn identities(&self, hashes: &[[u8; 32]]) -> Result<Vec<Identity>> {
         let hashes: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
         let rows = sqlx::query!(
-            "select i.account_id, a.role, i.identifiant, i.empreinte_hash, a.subscribed_until
-             from identities i join accounts a on a.id = i.account_id
-             where i.empreinte_hash = any($1) and i.indexed_at is not null and a.disabled_at is null",
+            r#"select i.account_id, a.role, i.identifiant, i.empreinte_hash, a.subscribed_until, a.networks::text[] as networks,
+                 coalesce(a.requests_per_second, d.requests_per_second) as "requests_per_second!",
+                 coalesce(a.burst, d.burst) as "burst!", coalesce(a.digests_per_day, d.digests_per_day) as "digests_per_day!"
+               from identities i join accounts a on a.id = i.account_id cross join default_limits d
+               where i.empreinte_hash = any($1) and i.indexed_at is not null and a.disabled_at is null"#,
             &hashes as _
         )
         .fetch_all(self.pool())
@@ -56,6 +64,8 @@ impl Ledger {
                     identifiant: row.identifiant,
                     empreinte_hash: super::super::fixed(&row.empreinte_hash, "identities.empreinte_hash")?,
                     subscribed_until: row.subscribed_until,
+                    networks: row.networks.as_deref().map(accounts::networks).transpose()?,
+                    limits: Limits::of(row.requests_per_second, row.burst, row.digests_per_day)?,
                 })
             })
             .collect()

@@ -7,6 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::super::accounts::{AccountId, Role};
+use super::super::promises::Offer;
 use super::super::{Ledger, LedgerError, Result, natural};
 use super::identities;
 
@@ -126,6 +127,10 @@ impl Ledger {
     /// [`LedgerError::Held`] when one of them waits for validators or was refused, or when the database fails; then
     /// nothing of this call was stored.
     pub async fn import_documents(&self, documents: &[DeclaredDocument], salts: &[[u8; 16]]) -> Result<Imported> {
+        self.with_offer(|offer| self.import_once(documents, salts, offer)).await
+    }
+
+    async fn import_once(&self, documents: &[DeclaredDocument], salts: &[[u8; 16]], offer: Offer) -> Result<Imported> {
         let accounts: Vec<i64> = documents.iter().map(|document| document.account.0).collect();
         let digests: Vec<&[u8]> = documents.iter().map(|document| document.digest.as_ref()).collect();
         let salts: Vec<&[u8]> = salts.iter().map(<[u8; 16]>::as_slice).collect();
@@ -136,11 +141,13 @@ impl Ledger {
         // The operator's work, not the account's: its day has as many digests as before.
         sqlx::query!("select set_config('sceau.quota', 'off', true)").fetch_one(&mut *transaction).await?;
         let fresh = sqlx::query_scalar!(
-            r#"select count(*) filter (where fresh) as "fresh!" from accept_proofs($1, $2, $3, $4), refuse_held($1, $2)"#,
+            r#"select count(*) filter (where fresh) as "fresh!" from accept_proofs($1, $2, $3, $4, $5, $6), refuse_held($1, $2)"#,
             &accounts,
             &digests as _,
             &salts as _,
             &details as _,
+            offer.since.as_deref() as _,
+            offer.anchor_by.as_deref() as _,
         )
         .fetch_one(&mut *transaction)
         .await

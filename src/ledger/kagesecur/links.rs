@@ -4,6 +4,7 @@ use sceau_verifier::Digest;
 use time::OffsetDateTime;
 
 use super::super::accounts::AccountId;
+use super::super::limits::Limits;
 use super::super::{Ledger, Result, fixed};
 
 impl Ledger {
@@ -48,20 +49,27 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whose proof of what the secret behind `auth_hash` opens at `now`; `None` for one that never existed, has expired,
+    /// Whose proof of what the secret behind `auth_hash` opens at `now`, and how often that account may ask; `None` for one that never existed, has expired,
     /// or belongs to an account that is disabled.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn linked(&self, auth_hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<(AccountId, Digest)>> {
+    pub async fn linked(&self, auth_hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<(AccountId, Digest, Limits)>> {
         let row = sqlx::query!(
-            "select l.account_id, l.digest from certificate_links l join accounts a on a.id = l.account_id
-             where l.auth_hash = $1 and l.expires_at > $2 and a.disabled_at is null",
+            r#"select l.account_id, l.digest, coalesce(a.requests_per_second, d.requests_per_second) as "requests_per_second!",
+                 coalesce(a.burst, d.burst) as "burst!", coalesce(a.digests_per_day, d.digests_per_day) as "digests_per_day!"
+               from certificate_links l join accounts a on a.id = l.account_id cross join default_limits d
+               where l.auth_hash = $1 and l.expires_at > $2 and a.disabled_at is null"#,
             auth_hash.as_slice(),
             now
         )
         .fetch_optional(self.pool())
         .await?;
-        row.map(|row| Ok((AccountId(row.account_id), fixed::<32>(&row.digest, "certificate_links.digest")?.into()))).transpose()
+        row.map(|row| {
+            let digest = fixed::<32>(&row.digest, "certificate_links.digest")?.into();
+            let limits = Limits::of(row.requests_per_second, row.burst, row.digests_per_day)?;
+            Ok((AccountId(row.account_id), digest, limits))
+        })
+        .transpose()
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::super::accounts::AccountId;
 use super::super::intake::patiently;
+use super::super::promises::Offer;
 use super::super::{Ledger, LedgerError, Result};
 use super::Validation;
 use crate::ports::Entropy;
@@ -63,21 +64,24 @@ impl Ledger {
         statement.check().map_err(|error| LedgerError::Damaged(format!("a statement cannot be made: {error}")))?;
         let (text, digest) = (statement.to_string(), statement.digest());
         let salt = decision::salt(&digest);
-        let outcome = patiently(self, || async {
+        let (text, now) = (&text, named.now);
+        let once = |offer: Offer| async move {
             let outcome = sqlx::query_scalar!(
-                r#"select decide($1, $2, $3, $4, $5, $6, $7, $8) as "outcome!""#,
+                r#"select decide($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as "outcome!""#,
                 id,
                 validator.0,
                 choice.as_str(),
                 comment,
-                named.now,
-                &text,
+                now,
+                text,
                 digest.as_ref(),
                 salt.as_ref(),
+                offer.since.as_deref() as _,
+                offer.anchor_by.as_deref() as _,
             );
-            Ok(outcome.fetch_one(self.pool()).await?)
-        })
-        .await?;
+            outcome.fetch_one(self.pool()).await.map_err(LedgerError::from_sql)
+        };
+        let outcome = patiently(self, || self.with_offer(once)).await?;
         let Some(validation) = self.validation(id, validator).await? else { return Ok(Decided::Unknown) };
         let validation = Box::new(validation);
         Ok(match outcome.as_str() {

@@ -92,7 +92,7 @@ impl Ledger {
             .collect();
         let rows = sqlx::query!(
             r#"select ord as "ord!", id, state as "state!", salt as "salt!", approvals_needed, approvals, batch,
-                 received_at as "received_at!", fresh as "fresh!", number
+                 received_at as "received_at!", fresh as "fresh!", number, anchor_by
                from await_validation($1, $2, $3, $4, $5, $6)"#,
             account.0,
             ids,
@@ -113,7 +113,8 @@ impl Ledger {
                 (Some(batch), _) => {
                     let batch = natural(batch, "proofs.batch")?;
                     let number = natural(row.number.unwrap_or_default(), "proofs.number")?;
-                    Asked::Accepted(Accepted { digest, salt, batch, received_at: row.received_at, fresh: false, number })
+                    let (received_at, anchor_by) = (row.received_at, row.anchor_by);
+                    Asked::Accepted(Accepted { digest, salt, batch, received_at, fresh: false, number, anchor_by })
                 }
                 (None, Some(id)) => Asked::Waiting(Waiting {
                     id,

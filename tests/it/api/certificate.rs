@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::api::kit::{PUBLIC_URL, Service, digest, problem, service};
 use crate::api::receipt::{REGISTRY, finish, include, target};
 use crate::certificate::{attachments, code, judge, metadata, pages};
+use crate::validations::office;
 
 async fn get(service: &Service, digest: Digest, token: &str, languages: &str) -> Response {
     let request = service.client.get(format!("{}/v1/proofs/{digest}/certificate", service.base)).bearer_auth(token);
@@ -129,6 +130,63 @@ async fn only_the_owner_is_handed_a_certificate_and_questions_are_read_strictly(
     let reader = service.account("v", Role::Validator).await;
     let reader = service.token(&reader).await;
     problem(service.get(&path(digest(1), ""), &reader).await, 404, "proof_unknown").await;
+}
+
+#[tokio::test]
+async fn what_waits_or_was_refused_has_a_paper_that_says_so_and_is_no_certificate() {
+    let service = service().await;
+    let office = office(&service, 2, &["Maître Dupont", "Maître Durand"]).await;
+    target(&service, 31_337, REGISTRY).await;
+    let item = json!({ "digest": digest(1), "file_name": "acte.pdf" });
+    let (_, waiting) = service.propose(&office.token, &json!({ "proofs": [item], "validation": true })).await;
+    let link = waiting[0]["links"]["certificate"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap().to_owned();
+    assert_eq!(link, format!("/v1/proofs/{}/certificate", digest(1)));
+    let id = waiting[0]["validation"]["id"].as_str().unwrap().to_owned();
+    let paper = async |language: &str| {
+        let answer = get(&service, digest(1), &office.token, language).await;
+        let headers = answer.headers().clone();
+        assert_eq!((answer.status(), &headers["cache-control"]), (StatusCode::OK, &"no-store".parse().unwrap()));
+        let bytes = answer.bytes().await.unwrap().to_vec();
+        assert_eq!(sceau_verifier::certificate::receipt(&bytes), Err(NoReceipt::None));
+        assert!(attachments(&bytes).is_empty());
+        let url = format!("{PUBLIC_URL}/check#{}", digest(1));
+        assert_eq!(code(&bytes), url);
+        (judge(&bytes, None, &url).unwrap_or_default(), headers["content-disposition"].to_str().unwrap().to_owned())
+    };
+    let has = |text: &str, words: &[&str]| {
+        for words in words {
+            assert!(text.is_empty() || text.contains(words), "{words}: {text}");
+        }
+        for words in ["CERTIFICAT D’", "CERTIFICATE OF", "Accepté le", "Accepted on"] {
+            assert!(!text.contains(words), "{words}: {text}");
+        }
+    };
+    let (text, name) = paper("fr").await;
+    assert!(name.starts_with("inline; filename=\"releve-de-situation-acte.pdf.pdf\""), "{name}");
+    has(&text, &["NON ENREGISTRÉ", "EN ATTENTE DE VALIDATION", "0 sur 2", "Soumis le", "ceci n’est pas un certificat"]);
+    assert_eq!(service.decide(&office.validators[0].1, &id, "approve").await.status(), StatusCode::OK);
+    has(&paper("en").await.0, &["NOT REGISTERED", "AWAITING VALIDATION", "1 of 2", "Maître Dupont", "approved on"]);
+    assert_eq!(service.decide(&office.validators[1].1, &id, "refuse").await.status(), StatusCode::OK);
+    let (text, name) = paper("fr").await;
+    assert!(name.starts_with("inline; filename=\"releve-de-situation-"), "{name}");
+    has(&text, &["NON ENREGISTRÉ", "REFUSÉ PAR SON VALIDATEUR", "Maître Durand", "a refusé le", "RÉSEAU DE TEST"]);
+    // For its owner alone: not for its validators, who see it elsewhere.
+    let (_, stranger) = service.partner("b").await;
+    for other in [&stranger, &office.validators[0].1] {
+        problem(service.get(&link, other).await, 404, "proof_unknown").await;
+    }
+    // In another round, approved, it is a proof, and has a certificate in the making.
+    let item = json!({ "digest": digest(1), "again": true, "validation": true });
+    let (_, again) = service.propose(&office.token, &json!({ "proofs": [item] })).await;
+    let id = again[0]["validation"]["id"].as_str().unwrap();
+    has(&paper("fr").await.0, &["EN ATTENTE DE VALIDATION", "0 sur 2"]);
+    for (_, token) in &office.validators {
+        service.decide(token, id, "approve").await;
+    }
+    let early = pdf(&service, digest(1), &office.token, "fr").await;
+    let text = sound(&early, None, 1, digest(1));
+    assert!(text.is_empty() || text.contains("ATTESTATION PROVISOIRE") || text.contains("ATTESTATION"), "{text}");
+    assert!(!text.contains("NON ENREGISTRÉ"), "{text}");
 }
 
 #[tokio::test]

@@ -92,9 +92,11 @@ async fn instance(
     let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
     let ledger = Ledger::connect(&database.url, 8).unwrap();
     let ports = Ports { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
-    let (intake, lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
     let schedule = Schedule::parse("0 * * * * *").unwrap();
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(1800));
+    let terms = deadline.clone();
+    let ledger = ledger.promising(move |moment| terms.around(moment), clock.clone());
+    let (intake, lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
     let mut state = State::new(ledger.clone(), intake, ports, tokens, Pepper::from_bytes([7; 32]), deadline, PUBLIC_URL);
     // Tests look right after what they did.

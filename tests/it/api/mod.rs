@@ -10,6 +10,7 @@ mod identity;
 pub mod kit;
 mod listener;
 mod openapi;
+mod promises;
 mod proofs;
 pub mod receipt;
 mod status;

@@ -34,8 +34,7 @@ async fn furnished() -> Furnished {
     let wish = json!({ "proofs": [{ "digest": digest(2) }], "validation": true });
     let validation = service.propose(&office.token, &wish).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
     service.decide(&office.validators[0].1, &validation, "approve").await;
-    let examples =
-        json!({ "digest": digest(1), "id": validation, "number": 1, "level": 0, "index": "000.p/2", "code": "not_found" });
+    let examples = json!({ "digest": digest(1), "id": validation, "number": 1, "level": 0, "index": "000.p/2", "validator": "second", "code": "not_found" });
     Furnished { service, office, examples }
 }
 
@@ -54,7 +53,7 @@ async fn judged_by_others() {
     let managed = json!({ "id": made["account"]["id"], "key": made["credential"]["consumer_key"], "code": "not_found" });
     let facts = json!({
         "examples_most": std::env::var("SCEAU_OPENAPI_EXAMPLES").ok().and_then(|most| most.parse::<u32>().ok()).unwrap_or(15),
-        "seconds": 14,
+        "seconds": 11,
         "services": [{
             "base": service.base,
             "examples": examples,
@@ -62,6 +61,7 @@ async fn judged_by_others() {
                 caller("nobody, and a partner's key and secret", basic, &[]),
                 caller("partner", format!("Bearer {}", office.token), &["proofs:read", "proofs:write"]),
                 caller("validator", format!("Bearer {}", office.validators[1].1), &["validate"]),
+                caller("manager of validators", format!("Bearer {manager_token}"), &["manage"]),
             ],
         }, {
             "base": core.base,

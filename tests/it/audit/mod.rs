@@ -181,6 +181,28 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("update attempts set max_priority_fee = max_priority_fee - 1 where batch = 2", "attempts", "tx_hash=0x"),
     ("update attempts set batch = 3 where batch = 2", "attempts", "batch=2 target_id=1"),
     ("delete from attempts where batch = 2", "attempts", "batch=2 target_id=1"),
+    // Numbers and promises.
+    (
+        "update proofs set number = 1000 where number = (select max(number) from proofs where account_id = 1) and account_id = 1",
+        "proofs",
+        "account_id=1",
+    ),
+    ("update account_numbers set last = last + 1", "account_numbers", "account_id=1"),
+    ("update account_numbers set closed = closed - 1", "account_numbers", "account_id=1"),
+    ("delete from account_numbers", "account_numbers", "account_id=1"),
+    ("insert into account_numbers (account_id, last) values (9, 1)", "account_numbers", "account_id=9"),
+    ("update batch_accounts set first = first + 1 where batch = 2", "batch_accounts", "batch=2 account_id=1"),
+    ("update batch_accounts set last = last - 1 where batch = 2", "batch_accounts", "batch=2 account_id=1"),
+    ("update batch_accounts set account_id = 9 where batch = 2", "batch_accounts", "batch=2 account_id=1"),
+    ("delete from batch_accounts where batch = 2", "batch_accounts", "batch=2 account_id=1"),
+    ("insert into batch_accounts values (3, 9, 1, 2)", "batch_accounts", "batch=3 account_id=9"),
+    ("update batches set anchor_by_last = anchor_by_last + interval '1 day' where number = 2", "batches", "number=2"),
+    ("update batches set anchor_by_first = null, anchor_by_last = null where number = 5", "batches", "number=5"),
+    (
+        "update proofs set anchor_by = anchor_by + interval '1 day' where batch = 2 and digest = (select digest from proofs where batch = 2 order by digest limit 1)",
+        "batches",
+        "number=2",
+    ),
     // Doubled digests.
     (
         "delete from doubled_digests where digest = (select digest from proofs where batch = 1 order by digest limit 1)",
@@ -204,6 +226,8 @@ async fn audit(kit: &Kit) -> Report {
 const TABLES: &[&str] = &[
     "anchor_policy",
     "accounts",
+    "account_numbers",
+    "batch_accounts",
     "batches",
     "proofs",
     "tiles",

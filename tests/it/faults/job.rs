@@ -172,6 +172,7 @@ impl<'a> Job<'a> {
                     received_at: time::OffsetDateTime::UNIX_EPOCH,
                     fresh: true,
                     number: 1,
+                    anchor_by: None,
                 };
                 items.iter().map(made_up).collect()
             });

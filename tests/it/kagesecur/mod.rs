@@ -1,6 +1,7 @@
 //! The KageSecur dialect, spoken by a client written from its published page alone.
 
 mod kit;
+mod limits;
 mod listed;
 mod outcomes;
 mod privacy;

@@ -325,3 +325,22 @@ async fn racing_submissions_keep_what_was_acknowledged() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_transaction_has_just_accepted_does_not_open_the_way_around() {
+    let office = office(1, 1).await;
+    let waiting = office.wait(1).await;
+    // However the planner orders the two calls of one statement.
+    let mut transaction = office.database.pool.begin().await.unwrap();
+    let call = |statement: &'static str| {
+        sqlx::query(statement).bind(office.owner.0).bind(waiting.digest.as_ref().to_vec()).bind([7_u8; 16].as_slice())
+    };
+    call("select accept_proofs(array[$1], array[$2], array[$3], null)").execute(&mut *transaction).await.unwrap();
+    let refused = call("select refuse_held(array[$1], array[$2]), $3::bytea").execute(&mut *transaction).await.unwrap_err();
+    assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("SC001"), "{refused}");
+    drop(transaction);
+    assert!(matches!(office.submit(waiting.digest).await, Err(IntakeError::Ledger(_))));
+    // A proof of before is one, whatever became of it with validators.
+    office.stands(waiting.id, 0, Choice::Approved).await;
+    assert!(!office.submit(waiting.digest).await.expect("answered"));
+}

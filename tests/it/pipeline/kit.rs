@@ -178,7 +178,7 @@ impl Kit {
             }
         });
         let chain = Flaky::at(&anvil.url, deployed.expect("a registry").address);
-        let ledger = Ledger::connect(&database.url, 8).expect("a URL");
+        let ledger = crate::ledger::promising(Ledger::connect(&database.url, 8).expect("a URL"));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let (intake, lanes) = Intake::start(&ledger, &entropy, Limits::default());
         let sealer = Sealer {

@@ -23,7 +23,7 @@ impl Site {
         // What is simulated is not the disk.
         let fast = format!("alter database {} set synchronous_commit = off", database.name);
         sqlx::query(sqlx::AssertSqlSafe(fast)).execute(&database.pool).await.expect("superuser");
-        let ledger = Ledger::connect(&database.url, 6).expect("a URL");
+        let ledger = crate::ledger::promising(Ledger::connect(&database.url, 6).expect("a URL"));
         Self { database, ledger, wallet: Arc::new(LocalWallet::from_hex(&KEY.into()).expect("a key")) }
     }
 

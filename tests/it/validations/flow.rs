@@ -64,7 +64,7 @@ impl Registry {
 }
 
 /// The command line of an account.
-fn place(service: &Service, account: &Account) -> Place {
+pub fn place(service: &Service, account: &Account) -> Place {
     Place::new()
         .with("SCEAU_API_URL", &service.base)
         .with("SCEAU_CONSUMER_KEY", &account.key)

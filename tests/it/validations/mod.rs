@@ -2,6 +2,7 @@
 
 mod api;
 pub mod flow;
+mod managers;
 
 use sceau::ledger::accounts::Role;
 use serde_json::{Value, json};

@@ -167,6 +167,26 @@ codes! {
     DecisionNotFinal = "decision_not_final", 28, NotYet;
     /// For a decision, the verifier lacks something from outside that it had for the document.
     DecisionNotChecked = "decision_not_checked", 28, CannotTell;
+    /// Neither a promise nor an answer that holds one.
+    PromiseMalformed = "promise_malformed", 29, Invalid;
+    /// A signed text of another kind, or by another algorithm.
+    PromiseType = "promise_type", 30, Invalid;
+    /// The promise names a key that the auditor does not have.
+    PromiseKeyUnknown = "promise_key_unknown", 31, CannotTell;
+    /// The promise's signature does not hold.
+    PromiseSignature = "promise_signature", 32, Invalid;
+    /// What is signed is not a `sceau-promise/1`.
+    PromisePayload = "promise_payload", 33, Invalid;
+    /// The answer's accepted items are not those that were signed.
+    PromiseRecords = "promise_records", 34, Invalid;
+    /// The promise is about several digests, and the answer that names them was not given.
+    PromiseRecordsMissing = "promise_records_missing", 35, CannotTell;
+    /// The promise is not about this document.
+    PromiseOtherDocument = "promise_other_document", 35, Invalid;
+    /// The receipt is of another entry than the promise.
+    PromiseOtherEntry = "promise_other_entry", 36, Invalid;
+    /// The receipt shows another batch than was promised, or a block after the promised time.
+    PromiseBroken = "promise_broken", 37, Invalid;
 }
 
 impl fmt::Display for Code {

@@ -8,6 +8,7 @@ Checks a Sceau receipt: did this document exist before that block?
 
 Usage: sceau-verify FILE RECEIPT [options]
        sceau-verify --digest HEX RECEIPT [options]
+       sceau-verify --promise PROMISE --keys KEYS [FILE] [--receipt RECEIPT] [options]
 
 FILE is the document, RECEIPT its receipt, or the certificate (PDF) that holds it; - reads standard input.
 
@@ -17,6 +18,11 @@ What you trust (nothing in a receipt can replace it):
   --confirmations N   with --rpc: final is N blocks deep, for chains without the tag `finalized`
   --registry 0x…      the operator's registry; without it the receipt names its own
   --chain eip155:N    the chain that counts; without it the receipt names its own
+
+Did the operator promise to anchor it, and was that kept?
+  --promise PROMISE   the signed promise, or the whole answer to a submission that holds it
+  --keys KEYS         the operator's public keys, as /.well-known/jwks.json gave them: keep a copy
+  --receipt RECEIPT   judges whether the promise was kept
 
   --digest HEX        the document's SHA-256 instead of FILE
   --json              one JSON object instead of text
@@ -32,17 +38,33 @@ pub enum Source {
     File(String),
 }
 
+/// What a receipt is held against.
+#[derive(Debug, Default)]
+pub struct Look {
+    pub trust: Trust,
+    pub rpc: Option<String>,
+    pub confirmations: Option<u64>,
+}
+
 #[derive(Debug)]
 pub struct Args {
     pub document: Source,
     pub receipt: String,
-    pub trust: Trust,
-    pub rpc: Option<String>,
-    pub confirmations: Option<u64>,
+    pub look: Look,
     pub json: bool,
 }
 
-impl Args {
+#[derive(Debug)]
+pub struct PromiseArgs {
+    pub promise: String,
+    pub keys: String,
+    pub document: Option<Source>,
+    pub receipt: Option<String>,
+    pub look: Look,
+    pub json: bool,
+}
+
+impl Look {
     #[cfg(feature = "rpc")]
     pub fn finality(&self) -> crate::rpc::Finality {
         self.confirmations.map_or(crate::rpc::Finality::Tag, crate::rpc::Finality::Confirmations)
@@ -51,6 +73,7 @@ impl Args {
 
 pub enum Request {
     Verify(Args),
+    Promise(PromiseArgs),
     Help,
     Version,
 }
@@ -61,6 +84,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
     let mut arguments = arguments;
     let mut positional = Vec::new();
     let (mut document, mut rpc, mut confirmations, mut json) = (None, None, None, false);
+    let (mut promise, mut keys, mut with_receipt) = (None, None, None);
     let mut trust = Trust::default();
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -84,6 +108,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
                 let digest = digest.map_err(|error: digest::HexError| format!("--digest: {error}"))?;
                 once(&name, &mut document, digest)?;
             }
+            "--promise" => once(&name, &mut promise, value()?)?,
+            "--keys" => once(&name, &mut keys, value()?)?,
+            "--receipt" => once(&name, &mut with_receipt, value()?)?,
             "--rpc" => {
                 let url = value()?;
                 if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -111,6 +138,28 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
     if rpc.is_some() && !cfg!(feature = "rpc") {
         return Err("this build cannot ask a node: use --block-hash".into());
     }
+    let look = Look { trust, rpc, confirmations };
+    if let Some(promise) = promise {
+        let keys = keys.ok_or("--promise needs --keys")?;
+        let document = match (document, <[String; 1]>::try_from(positional)) {
+            (Some(digest), Err(rest)) if rest.is_empty() => Some(Source::Digest(digest)),
+            (None, Ok([file])) => Some(Source::File(file)),
+            (None, Err(rest)) if rest.is_empty() => None,
+            (Some(_), _) => return Err("--digest stands in for FILE: give no FILE".into()),
+            (None, Err(_)) => return Err("with --promise give FILE alone: a receipt is named by --receipt".into()),
+        };
+        let file = document.as_ref().and_then(|document| match document {
+            Source::File(name) => Some(name),
+            Source::Digest(_) => None,
+        });
+        if [file, Some(&promise), Some(&keys), with_receipt.as_ref()].iter().flatten().filter(|name| **name == "-").count() > 1 {
+            return Err("only one file can be standard input".into());
+        }
+        return Ok(Request::Promise(PromiseArgs { promise, keys, document, receipt: with_receipt, look, json }));
+    }
+    if keys.is_some() || with_receipt.is_some() {
+        return Err("--keys and --receipt go with --promise".into());
+    }
     let (document, receipt) = match (document, <[String; 2]>::try_from(positional)) {
         (None, Ok([file, receipt])) if file == "-" && receipt == "-" => {
             return Err("FILE and RECEIPT cannot both be standard input".into());
@@ -120,7 +169,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
         (Some(_), _) => return Err("--digest stands in for FILE: give RECEIPT alone".into()),
         (None, Err(_)) => return Err("give FILE and RECEIPT".into()),
     };
-    Ok(Request::Verify(Args { document, receipt, trust, rpc, confirmations, json }))
+    Ok(Request::Verify(Args { document, receipt, look, json }))
 }
 
 fn hex<T: std::str::FromStr<Err = digest::HexError>>(name: &str, text: &str) -> Result<T, String> {

@@ -2,11 +2,12 @@
 
 mod args;
 mod print;
+mod promise;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use args::{Args, Request, Source};
+use args::{Args, Look, Request, Source};
 
 use crate::verdict::Verdict;
 use crate::verify::{self, Report, Trust};
@@ -17,8 +18,11 @@ const USAGE_STATUS: u8 = 2;
 /// Runs the command on the arguments after its name and returns the exit status. A reader of `out` or `err` that went
 /// away changes nothing about the status.
 pub fn run(arguments: impl Iterator<Item = String>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let args = match args::parse(arguments) {
-        Ok(Request::Verify(args)) => args,
+    let answered = match args::parse(arguments) {
+        Ok(Request::Verify(args)) => answer(&args).map(|answer| (print::report(&args, &answer), answer.report.verdict)),
+        Ok(Request::Promise(args)) => {
+            promise::answer(&args).map(|answer| (promise::print(&args, &answer), answer.judgement.verdict))
+        }
         Ok(Request::Help) => return say(out, args::HELP),
         Ok(Request::Version) => return say(out, concat!("sceau-verify ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(message) => {
@@ -26,12 +30,10 @@ pub fn run(arguments: impl Iterator<Item = String>, out: &mut dyn Write, err: &m
             return USAGE_STATUS;
         }
     };
-    match answer(&args) {
-        Ok(answer) => {
-            let report = &answer.report;
-            let text = print::report(&args, &answer);
+    match answered {
+        Ok((text, verdict)) => {
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            report.verdict.exit_status()
+            verdict.exit_status()
         }
         Err(message) => {
             let _ = writeln!(err, "sceau-verify: {message}");
@@ -54,8 +56,9 @@ struct Answer {
     report: Report,
 }
 
-fn answer(args: &Args) -> Result<Answer, String> {
-    let bytes = with_input(&args.receipt, &|reader| {
+/// The bytes of a receipt, and whether they were inside a certificate.
+fn receipt_bytes(name: &str) -> Result<(Vec<u8>, bool), String> {
+    let bytes = with_input(name, &|reader| {
         let mut bytes = Vec::new();
         // One byte over the limit is enough to refuse the rest unread.
         reader.take(receipt::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -65,31 +68,36 @@ fn answer(args: &Args) -> Result<Answer, String> {
         }
         Ok(bytes)
     })?;
-    let in_pdf = certificate::is_pdf(&bytes);
-    let receipt =
-        if in_pdf { certificate::receipt(&bytes).map_err(|error| format!("{}: {error}", args.receipt))? } else { &bytes };
+    if !certificate::is_pdf(&bytes) {
+        return Ok((bytes, false));
+    }
+    certificate::receipt(&bytes).map(|receipt| (receipt.to_vec(), true)).map_err(|error| format!("{name}: {error}"))
+}
+
+fn answer(args: &Args) -> Result<Answer, String> {
+    let (receipt, in_pdf) = receipt_bytes(&args.receipt)?;
     let document = match &args.document {
         Source::Digest(digest) => *digest,
         Source::File(name) => with_input(name, &|reader| Digest::of_reader(reader))?,
     };
-    Ok(match receipt::parse(receipt) {
-        Ok(receipt) => Answer { document, report: check(args, &document, &receipt), receipt: Some(receipt), in_pdf },
+    Ok(match receipt::parse(&receipt) {
+        Ok(receipt) => Answer { document, report: check(&args.look, &document, &receipt), receipt: Some(receipt), in_pdf },
         Err(failure) => Answer { document, report: failure.into(), receipt: None, in_pdf },
     })
 }
 
 #[cfg(feature = "rpc")]
-fn check(args: &Args, document: &Digest, receipt: &receipt::Receipt) -> Report {
+fn check(look: &Look, document: &Digest, receipt: &receipt::Receipt) -> Report {
     use crate::rpc;
-    match &args.rpc {
-        Some(url) => rpc::verify(document, receipt, &args.trust, &rpc::Node::new(url), args.finality()),
-        None => verify::verify(document, receipt, &args.trust),
+    match &look.rpc {
+        Some(url) => rpc::verify(document, receipt, &look.trust, &rpc::Node::new(url), look.finality()),
+        None => verify::verify(document, receipt, &look.trust),
     }
 }
 
 #[cfg(not(feature = "rpc"))]
-fn check(args: &Args, document: &Digest, receipt: &receipt::Receipt) -> Report {
-    verify::verify(document, receipt, &args.trust)
+fn check(look: &Look, document: &Digest, receipt: &receipt::Receipt) -> Report {
+    verify::verify(document, receipt, &look.trust)
 }
 
 fn with_input<T>(name: &str, read: &dyn Fn(&mut dyn Read) -> io::Result<T>) -> Result<T, String> {

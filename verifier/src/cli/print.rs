@@ -15,11 +15,11 @@ pub fn report(args: &Args, answer: &Answer) -> String {
     if args.json { json_text(args, answer) } else { human_text(args, answer) }
 }
 
-fn decisive(report: &Report) -> Option<&AnchorReport> {
+pub(super) fn decisive(report: &Report) -> Option<&AnchorReport> {
     report.decisive.and_then(|at| report.anchors.get(at))
 }
 
-fn time(seconds: u64) -> String {
+pub(super) fn time(seconds: u64) -> String {
     utc::format(seconds).unwrap_or_else(|| format!("second {seconds} since 1970"))
 }
 
@@ -28,7 +28,7 @@ const fn source(by_auditor: bool) -> &'static str {
 }
 
 fn block_source(args: &Args) -> &'static str {
-    match (args.rpc.is_some(), args.trust.block_hashes.is_empty()) {
+    match (args.look.rpc.is_some(), args.look.trust.block_hashes.is_empty()) {
         (true, true) => "node",
         (true, false) => "node and auditor",
         (false, false) => "auditor",
@@ -39,9 +39,9 @@ fn block_source(args: &Args) -> &'static str {
 fn json_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer) -> String {
     let receipt = receipt.as_ref();
     let anchor = decisive(report);
-    let (registry, chain) = pinned(&args.trust);
-    let registry_value = args.trust.registry.or(anchor.map(|anchor| anchor.registry));
-    let chain_value = args.trust.chain.or(anchor.map(|anchor| anchor.chain));
+    let (registry, chain) = pinned(&args.look.trust);
+    let registry_value = args.look.trust.registry.or(anchor.map(|anchor| anchor.registry));
+    let chain_value = args.look.trust.chain.or(anchor.map(|anchor| anchor.chain));
     let object = json!({
         "verdict": report.verdict,
         "code": report.code,
@@ -61,7 +61,7 @@ fn json_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer)
         "trust": {
             "registry": {"value": registry_value, "source": registry_value.map(|_| source(registry))},
             "chain": {"value": chain_value, "source": chain_value.map(|_| source(chain))},
-            "block": {"source": block_source(args), "hashes": args.trust.block_hashes, "confirmations": args.confirmations},
+            "block": {"source": block_source(args), "hashes": args.look.trust.block_hashes, "confirmations": args.look.confirmations},
         },
     });
     format!("{object}\n")
@@ -114,8 +114,8 @@ fn human_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer
         line("batch", &format!("{}, {position}", receipt.batch.number));
     }
     if let Some(anchor) = decisive(report) {
-        line("chain", &format!("{}{}", anchor.chain, who(args.trust.chain.is_some(), "--chain")));
-        line("registry", &format!("{}{}", anchor.registry, who(args.trust.registry.is_some(), "--registry")));
+        line("chain", &format!("{}{}", anchor.chain, who(args.look.trust.chain.is_some(), "--chain")));
+        line("registry", &format!("{}{}", anchor.registry, who(args.look.trust.registry.is_some(), "--registry")));
         line("block", &format!("{} of {}", anchor.block_number, time(anchor.block_time)));
         line("", &anchor.block_hash.to_string());
         if report.code == Code::NoTrustedBlock {
@@ -123,7 +123,7 @@ fn human_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer
         } else {
             line("trust", &format!("block: {}", block_source(args)));
         }
-        if report.verdict == Verdict::Verified && args.trust.registry.is_none() {
+        if report.verdict == Verdict::Verified && args.look.trust.registry.is_none() {
             line("note", "the registry was not pinned: who issued this receipt is not proven, only that the document existed");
         }
     }
@@ -163,7 +163,7 @@ fn human_text(args: &Args, Answer { document, receipt, in_pdf, report }: &Answer
 }
 
 /// Text from a receipt, without characters that steer a terminal or reverse what stands around them.
-fn tame(text: &str) -> String {
+pub(super) fn tame(text: &str) -> String {
     let steers = |c: char| {
         c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };

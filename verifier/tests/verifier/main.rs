@@ -4,6 +4,7 @@ mod certificate;
 mod command;
 mod evidence;
 mod node;
+mod promise;
 mod receipt;
 mod support;
 mod tree;

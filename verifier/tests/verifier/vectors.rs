@@ -91,7 +91,8 @@ fn this_verifier_agrees() {
 fn every_offline_code_has_a_vector() {
     let seen: Vec<_> = ALL.iter().map(|case| case.code).collect();
     for code in Code::ALL {
-        assert!((20..=24).contains(&code.step()) || seen.contains(code), "{code}");
+        // Those of promises have vectors of their own.
+        assert!((20..=24).contains(&code.step()) || code.step() >= 29 || seen.contains(code), "{code}");
     }
 }
 
@@ -144,7 +145,7 @@ fn the_second_verifier_agrees_on_mangled_receipts() {
     second_verifier_agrees(folder.path(), 600);
 }
 
-fn second_verifier_agrees(vectors: &Path, count: usize) {
+pub fn second_verifier_agrees(vectors: &Path, count: usize) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/check.py");
     let output = Command::new("python3").arg("-B").arg(script).arg("--vectors").arg(vectors).output();
     let output = output.expect("python3 is needed to run the second verifier, tests/check.py");

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
-/// Addresses counted one by one in a minute. What comes from further ones is counted together.
+use crate::api::limit::neighbourhood;
+
+/// Addresses whose failures are counted one by one in a minute. Those of further ones are counted together.
 const ADDRESSES: usize = 10_000;
 
 /// Counts failures of the minute. Memory is bounded whatever is tried from wherever.
@@ -31,7 +33,7 @@ impl Attempts {
 
     /// Seconds to wait before the next try, when too many failed from there in this minute.
     pub(super) fn wait(&self, from: IpAddr, now: OffsetDateTime) -> Option<u64> {
-        let count = *self.of(now).slot(from);
+        let count = self.of(now).count(from);
         (self.most > 0 && count >= self.most).then(|| 60 - u64::from(now.second()))
     }
 
@@ -53,20 +55,18 @@ impl Attempts {
 }
 
 impl Minute {
+    /// Takes no place: whoever logs in well is no reason to count others together.
+    fn count(&self, from: IpAddr) -> u32 {
+        let known = self.failures.get(&neighbourhood(from)).copied();
+        known.unwrap_or(if self.failures.len() < ADDRESSES { 0 } else { self.others })
+    }
+
     fn slot(&mut self, from: IpAddr) -> &mut u32 {
-        let from = network(from);
+        let from = neighbourhood(from);
         if self.failures.len() >= ADDRESSES && !self.failures.contains_key(&from) {
             return &mut self.others;
         }
         self.failures.entry(from).or_default()
-    }
-}
-
-/// Whoever has one address of IPv6 has the /64 around it.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -116,5 +116,16 @@ mod tests {
         assert_eq!(attempts.minute.lock().unwrap().failures.len(), ADDRESSES);
         assert!(attempts.wait(v4(30_000), NOW).is_some(), "those beyond share one count");
         assert!(attempts.wait(v4(5), NOW).is_none(), "those before have their own");
+    }
+
+    #[test]
+    fn whoever_only_asks_takes_no_place() {
+        let attempts = Attempts::new(1);
+        for number in 0..20_000 {
+            assert_eq!(attempts.wait(v4(number), NOW), None);
+        }
+        attempts.failed(v4(30_000), NOW);
+        assert!(attempts.wait(v4(30_000), NOW).is_some());
+        assert!(attempts.wait(v4(30_001), NOW).is_none(), "another's failure");
     }
 }

@@ -4,18 +4,22 @@ pub(super) mod attempts;
 pub(super) mod connexion;
 pub mod jwt;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
 use self::jwt::Claims;
 use super::Dialect;
-use crate::api::body;
 use crate::api::error::{Code, Problem, Result};
+use crate::api::limit::Meter;
 use crate::api::secret::Domain;
+use crate::api::{body, peer};
 use crate::ledger::kagesecur::identities::Identity;
 
 /// Reads a body, whatever it says it is: programs of the dialect send JSON and may not say so.
@@ -51,11 +55,16 @@ impl Claimed<'_> {
     }
 }
 
-/// The identity behind an empreinte. The same work is done whether there is one or not.
+/// The identity behind an empreinte, as it stands now. The same work is done whether there is one or not.
 pub(super) async fn identity(dialect: &Dialect, empreinte: &str) -> Result<Option<Identity>> {
     let hash = dialect.api.pepper.keyed(Domain::Empreinte, empreinte.as_bytes());
     let found = dialect.api.ledger.identities(&[hash]).await?.pop();
     Ok(found.filter(|identity| identity.empreinte_hash.ct_eq(&hash).into()))
+}
+
+/// Where limits that a request meets are noted.
+pub(super) fn meter(head: &Parts) -> Meter {
+    head.extensions.get::<Meter>().cloned().unwrap_or_default()
 }
 
 /// A token that is valid.
@@ -76,18 +85,28 @@ impl Session {
         claims.map(Self).ok_or_else(|| refused("the token is not one of this dialect, or it has expired: log in again"))
     }
 
-    /// Who is asking: `None` when the body names nobody who exists, which each endpoint answers in its own words.
+    /// Who is asking, from where it may, and not too often: `None` when the body names nobody who exists, which each
+    /// endpoint answers in its own words. The order of the questions is that of the partner API.
     ///
     /// # Errors
-    /// [`Code::AuthenticationFailed`] when `hashJwt` does not belong to the token.
-    pub(super) async fn asker(&self, dialect: &Dialect, claimed: &Claimed<'_>) -> Result<Option<Identity>> {
+    /// [`Code::AuthenticationFailed`] when `hashJwt` does not belong to the token, [`Code::AddressRefused`],
+    /// [`Code::RateLimited`].
+    pub(super) async fn asker(&self, dialect: &Dialect, head: &Parts, claimed: &Claimed<'_>) -> Result<Option<Arc<Identity>>> {
         let hash_jwt = text(claimed.hash_jwt).unwrap_or_default();
         let own: bool = dialect.claim(&hash_jwt).as_bytes().ct_eq(self.0.hash.as_bytes()).into();
         if !own {
             return Err(refused("hashJwt does not belong to the token"));
         }
         let Some(empreinte) = claimed.empreinte() else { return Ok(None) };
-        identity(dialect, &empreinte).await
+        let api = &dialect.api;
+        let hash = api.pepper.keyed(Domain::Empreinte, empreinte.as_bytes());
+        let ask = async || Ok(api.ledger.identities(&[hash]).await?.pop());
+        let Some(asker) = dialect.told.standings.of(&hex::encode(hash), ask).await? else { return Ok(None) };
+        if !peer::lets_in(asker.networks.as_deref(), peer::address(head, &api.trusted)) {
+            return Err(Code::AddressRefused.into());
+        }
+        api.rates.account(asker.account, &asker.limits, &meter(head))?;
+        Ok(Some(asker))
     }
 
     /// A fresh token, when this one is near its end.

@@ -109,6 +109,9 @@ impl Outcome {
     pub(super) const EXPIRED: Self = Self::refused(texts::ABONNEMENT_EXPIRE, "abonnement_expire");
     pub(super) const NO_VALIDATOR: Self = Self::refused(texts::NON_CONFORME, "validateur_absent");
 
+    /// The owner has no digests left for today.
+    pub(super) const NONE_LEFT: Self = Self::refused(texts::NON_CONFORME, "quota_epuise");
+
     /// It waits for its validators; registering it without them would go around them.
     pub(super) const AWAITING: Self = Self::refused(texts::PAS_ENCORE_VALIDE, "validation_en_attente");
     /// A validator refused it: that stands in this dialect, which has no word for asking again.

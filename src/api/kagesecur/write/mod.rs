@@ -1,6 +1,7 @@
 //! `POST /writeProof`: registering documents.
 
 mod item;
+mod quota;
 mod register;
 
 use std::collections::HashMap;
@@ -47,12 +48,12 @@ struct Answer {
 /// Answers after the commit. An item that is not in order is refused by itself, and nothing of it is stored.
 ///
 /// # Errors
-/// [`Code::AuthenticationFailed`], [`Code::ProofsCount`], [`Code::PoolFull`], [`Code::Unavailable`].
+/// [`Code::AuthenticationFailed`], [`Code::AddressRefused`], [`Code::RateLimited`], [`Code::ProofsCount`], [`Code::PoolFull`], [`Code::Unavailable`].
 pub(super) async fn write(dialect: Dialect, request: Request) -> Result<Json<impl Serialize>> {
     let (head, stream) = request.into_parts();
     let session = Session::of(&dialect, &head.headers)?;
     let bytes = session::read_body(&dialect, &head.headers, stream).await?;
-    let asker = session.asker(&dialect, &parse::<Claimed<'_>>(&bytes)?).await?;
+    let asker = session.asker(&dialect, &head, &parse::<Claimed<'_>>(&bytes)?).await?;
     let (resultat, details) = match asker {
         None => (Resultat::Text(texts::UTILISATEUR_INTROUVABLE), None),
         Some(asker) if !asker.is_subscribed(dialect.api.ports.clock.now()) => (Resultat::Text(texts::ABONNEMENT_EXPIRE), None),

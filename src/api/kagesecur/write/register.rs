@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::Dialect;
 use super::item::{Item, Outcome};
+use super::quota::Quotas;
 use crate::api::error::{Code, Problem, Result};
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
@@ -12,7 +13,7 @@ use crate::ledger::kagesecur::identities::Identity;
 use crate::ledger::validations::{Asked, Request, State, Waiting};
 
 /// What is registered, and where its item stands.
-type Job = (usize, Submission);
+pub(super) type Job = (usize, Submission);
 
 /// One outcome an item, once everything is durable. With `waits` documents wait for validators of their owners.
 pub(super) async fn register(
@@ -23,7 +24,7 @@ pub(super) async fn register(
     visible: bool,
 ) -> Result<Vec<Outcome>> {
     let now = dialect.api.ports.clock.now();
-    let (mut jobs, mut seen) = (Vec::new(), HashSet::new());
+    let (mut jobs, mut first, mut repeated) = (Vec::new(), HashMap::new(), Vec::new());
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
     for (position, item) in items.iter().enumerate() {
         outcomes.push(match &item.document {
@@ -32,18 +33,21 @@ pub(super) async fn register(
                 None => Outcome::NO_OWNER,
                 Some(owner) if !owner.is_subscribed(now) => Outcome::EXPIRED,
                 Some(owner) => {
-                    if seen.insert((owner.account, document.digest)) {
+                    let before = *first.entry((owner.account, document.digest)).or_insert(position);
+                    if before == position {
                         let detail = Detail { file_name: item.file_name.clone(), visible, ..Detail::default() };
                         let submission = Submission { account: owner.account, digest: document.digest, detail: Some(detail) };
                         jobs.push((position, submission));
+                    } else {
+                        repeated.push((position, before));
                     }
-                    // What stands twice in one request is registered when its first item is.
                     Outcome::ALREADY
                 }
             },
         });
     }
-    let work = async { if waits { wait(dialect, jobs).await } else { accept(dialect, jobs).await } };
+    let quotas = Quotas::of(dialect, owners.values(), now);
+    let work = async { if waits { wait(dialect, jobs).await } else { accept(dialect, jobs, &quotas).await } };
     // The commit runs in a task of its own, or in the database alone: ending the wait, or a client that goes away, does
     // not undo it half-way.
     let settled = match tokio::time::timeout(dialect.api.limits.commit, work).await {
@@ -53,12 +57,18 @@ pub(super) async fn register(
     for (position, outcome) in settled {
         outcomes[position] = outcome;
     }
+    // What stands twice in one request is registered when its first item is, and refused as that one.
+    for (position, before) in repeated {
+        outcomes[position] = if outcomes[before] == Outcome::REGISTERED { Outcome::ALREADY } else { outcomes[before] };
+    }
     Ok(outcomes)
 }
 
-/// Into the pool. What waits for validators, or was refused by one, is answered as it stands.
-async fn accept(dialect: &Dialect, mut jobs: Vec<Job>) -> Result<Vec<(usize, Outcome)>> {
+/// Into the pool. What waits for validators, or was refused by one, is answered as it stands, and so is what its owner has no
+/// digests left for.
+async fn accept(dialect: &Dialect, mut jobs: Vec<Job>, quotas: &Quotas<'_>) -> Result<Vec<(usize, Outcome)>> {
     let mut settled = Vec::with_capacity(jobs.len());
+    quotas.cut(&mut jobs, &mut settled, None).await?;
     // Twice at most, unless documents begin to wait at this very moment.
     for _ in 0..4 {
         match dialect.api.intake.accept(jobs.iter().map(|(_, submission)| submission.clone()).collect()).await {
@@ -76,6 +86,11 @@ async fn accept(dialect: &Dialect, mut jobs: Vec<Job>) -> Result<Vec<(usize, Out
                 let known: HashSet<usize> = settled.iter().map(|(at, _)| *at).collect();
                 jobs.retain(|(at, _)| !known.contains(at));
             }
+            // Refused in the transaction: another request took what was left.
+            Err(IntakeError::Ledger(error)) => match *error {
+                LedgerError::OverQuota(account) => quotas.cut(&mut jobs, &mut settled, Some(account)).await?,
+                ref error => return Err(error.into()),
+            },
             Err(error) => return Err(error.into()),
         }
     }

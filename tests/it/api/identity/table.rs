@@ -50,6 +50,9 @@ fn sample(route: &Route) -> Sample {
         ("GET", "/v1/proofs/{digest}/receipt") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }
         }
+        ("GET", "/v1/proofs/{digest}/promise") => {
+            Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/promise", (200, "")) }
+        }
         ("GET", "/v1/proofs/{digest}/certificate") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/certificate", (200, "")) }
         }
@@ -63,6 +66,15 @@ fn sample(route: &Route) -> Sample {
             foreign: Some((404, "validation_unknown")),
             ..row("/v1/validations/VALIDATION/decisions/DECISION/receipt", (409, "receipt_not_ready"))
         },
+        (method @ ("GET" | "PUT"), "/v1/validators") => Sample {
+            body: (method == "PUT").then(|| json!({ "approvals_needed": 2 })),
+            foreign: Some((404, "account_unknown")),
+            ..row("/v1/validators?account=acme", (200, ""))
+        },
+        ("PUT" | "DELETE", "/v1/validators/{validator}") => {
+            let foreign = Some((404, "account_unknown"));
+            Sample { foreign, ..row("/v1/validators/second?account=acme", (200, "")) }
+        }
         ("GET", "/check") => row("/check", (200, "")),
         ("GET", "/check/{number}") => row("/check/1", (200, "")),
         ("POST", "/v1/verify") => {
@@ -175,11 +187,12 @@ struct Table {
     owner: Account,
     /// Approved document 2.
     validator: Account,
+    /// Acts for the owner.
+    manager: Account,
     validation: String,
     decision: String,
-    /// Where the managers' listener is, a manager, and an account that it administers.
+    /// Where the managers' listener is, and an account that the manager administers.
     core: Service,
-    manager: Account,
     managed: String,
     documented: BTreeMap<String, [Option<(u16, String)>; 2]>,
     /// Which rows of the pages were tried.
@@ -332,10 +345,10 @@ async fn every_route_refuses_as_documented() {
     let decided: Value = service.decide(&token, &validation, "approve").await.json().await.unwrap();
     let decision = decided["decisions"][0]["digest"].as_str().unwrap().to_owned();
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, LIFE).unwrap();
-    let (owner, documented) = (office.owner, refusals());
-    let core = core_of(&service, |_| {}).await;
     let manager = service.account("manager", Role::Manager).await;
     service.ledger.add_client("manager", "acme").await.unwrap();
+    let (owner, documented) = (office.owner, refusals());
+    let core = core_of(&service, |_| {}).await;
     service.ledger.let_administer("manager", "acme", true).await.unwrap();
     let managed = owner.id.0.to_string();
     let table = Table {

@@ -5,3 +5,4 @@ pub mod cases;
 pub mod chain;
 pub mod decisions;
 pub mod forgeries;
+pub mod promises;
