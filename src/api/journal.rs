@@ -36,7 +36,6 @@ pub struct Journal(Option<Sender<Happened>>);
 
 impl Journal {
     /// The journal, and what writes it to the log until every journal is gone.
-    #[must_use]
     pub fn start(ledger: Ledger) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(Some(sender)), write(ledger, receiver))

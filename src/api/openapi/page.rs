@@ -180,7 +180,7 @@ fn row(out: &mut String, document: &Value, (name, must): (&str, bool), property:
 /// The type in a few words, with its bounds.
 fn kind(document: &Value, schema: &Value) -> String {
     let words = |list: &Value| {
-        let words: Vec<String> = list.as_array().into_iter().flatten().map(|word| text(word)).collect();
+        let words: Vec<String> = list.as_array().into_iter().flatten().map(text).collect();
         words.join(" | ")
     };
     let mut kind = match &schema["type"] {
