@@ -119,11 +119,11 @@ pub(super) async fn set_limits(api: State, caller: Caller, Path(text): Path<Stri
 /// Until when an account may submit.
 #[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Subscription")]
+#[schemars(rename = "Subscription", extend("required" = ["until"]))]
 pub(super) struct Subscription {
     /// null: without end. Not later than the manager's own.
     #[serde(with = "time::serde::rfc3339::option")]
-    #[schemars(with = "Option<schema::Time>", required)]
+    #[schemars(with = "Option<schema::Time>")]
     until: Option<OffsetDateTime>,
 }
 
