@@ -21,6 +21,7 @@ mod promise;
 pub mod receipt;
 pub mod routes;
 pub mod secret;
+pub mod streams;
 pub mod token;
 pub mod traffic;
 
@@ -48,6 +49,7 @@ use self::limit::Rates;
 use self::overview::Overview;
 use self::routes::Route;
 use self::secret::Pepper;
+use self::streams::Streams;
 use self::token::Tokens;
 use self::traffic::Traffic;
 use crate::ledger::Ledger;
@@ -145,6 +147,8 @@ pub struct Limits {
     pub commit: Duration,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// A stream of lines may stand still for so long.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
@@ -154,6 +158,7 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             commit: Duration::from_secs(12),
             body_bytes: 8 * 1024 * 1024,
+            idle: Duration::from_secs(60),
         }
     }
 }
@@ -189,6 +194,8 @@ pub struct State {
     pub traffic: Traffic,
     /// Where tokens given and refused are noted.
     pub journal: Journal,
+    /// Streams of lines under way.
+    pub streams: Arc<Streams>,
 }
 
 impl State {
@@ -222,6 +229,7 @@ impl State {
             overview: Arc::new(overview),
             traffic: Traffic::default(),
             journal: Journal::default(),
+            streams: Arc::default(),
         }
     }
 }

@@ -42,6 +42,17 @@ pub struct Caller {
     pub meter: Meter,
     /// Until when the account may submit; `None`: without end.
     pub subscribed_until: Option<OffsetDateTime>,
+    /// What it proved itself with.
+    pub shown: Shown,
+}
+
+/// What a caller proved itself with.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The consumer key.
+    pub key: String,
+    /// The token; `None` for key and secret.
+    claims: Option<Arc<Claims>>,
 }
 
 impl Caller {
@@ -61,6 +72,20 @@ impl Caller {
 }
 
 impl Caller {
+    /// Passes while the credential is what it was when the request began: for answers that take long. The end of a token's
+    /// life does not end what began before it.
+    ///
+    /// # Errors
+    /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], and those of the database.
+    pub async fn still(&self, api: &State) -> Result<()> {
+        let standing = api.standings.of(&self.shown.key, || api.ledger.credential(&self.shown.key)).await?;
+        let credential = standing.filter(|credential| credential.active).ok_or(Code::AccountDisabled)?;
+        if self.shown.claims.as_ref().is_some_and(|claims| is_revoked(claims, &credential)) {
+            return Err(refused(Code::TokenInvalid, "the token was revoked"));
+        }
+        Ok(())
+    }
+
     /// Passes when the token has `scope`.
     ///
     /// # Errors
@@ -87,7 +112,7 @@ impl FromRequestParts<State> for Caller {
         };
         let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
         let address = peer::address(parts, &api.trusted);
-        let (credential, scopes) = match given(&parts.headers)? {
+        let (credential, scopes, shown) = match given(&parts.headers)? {
             Given::Bearer(token) => by_token(api, token).await?,
             Given::Basic(presented) => {
                 api.rates.may_try(address, &meter)?;
@@ -111,7 +136,7 @@ impl FromRequestParts<State> for Caller {
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
         let name = credential.name.clone();
-        let caller = Self { account, address, name, role, scopes, limits, meter, subscribed_until };
+        let caller = Self { account, address, name, role, scopes, limits, meter, subscribed_until, shown };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -145,7 +170,7 @@ fn given(headers: &HeaderMap) -> Result<Given<'_>> {
     }
 }
 
-async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes)> {
+async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Shown)> {
     let claims = api.tokens.check(token, api.ports.clock.now()).map_err(|why| match why {
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
@@ -158,7 +183,8 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes)>
     }
     let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
     let scopes = scopes.and(Scopes::of_role(credential.role));
-    Ok((credential, scopes))
+    let shown = Shown { key: claims.client_id.clone(), claims: Some(claims) };
+    Ok((credential, scopes, shown))
 }
 
 fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
@@ -167,13 +193,13 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 }
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
-async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes)>> {
+async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes, Shown)>> {
     let key = &presented.client_id;
     let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
-        (credential, scopes)
+        (credential, scopes, Shown { key: presented.client_id.clone(), claims: None })
     }))
 }
 

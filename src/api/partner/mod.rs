@@ -1,8 +1,12 @@
 //! The routes of Sceau's own dialect, under `/v1`.
 
 pub(super) mod batch;
+pub(super) mod bulk;
 mod certificate;
+mod erase;
+mod idempotency;
 mod item;
+mod list;
 mod operations;
 mod promise;
 mod proof;
@@ -28,6 +32,9 @@ use crate::ledger::anchors::{Anchor, AnchorState};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)).told(operations::submit),
+    Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)).told(operations::proofs),
+    Route::other("DELETE", "/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase))
+        .told(operations::erase),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)).told(operations::proof),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)).told(operations::receipt),
     Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise))

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{batch, item, proof, service, submit, validation, validators, verify};
+use super::{batch, erase, item, list, proof, service, submit, validation, validators, verify};
 use crate::api::error::Code;
 use crate::api::openapi::{Operation, schema};
 use crate::api::partner::certificate;
@@ -37,9 +37,11 @@ fn anchor() -> Value {
 }
 
 fn one(operation: Operation) -> Operation {
-    operation
-        .path::<schema::Digest>("digest", "SHA-256 of the document.", DIGEST)
-        .fails(&[Code::DigestInvalid, Code::ProofUnknown])
+    operation.path::<schema::Digest>("digest", "SHA-256 of the document.", DIGEST).fails(&[
+        Code::DigestInvalid,
+        Code::ProofUnknown,
+        Code::ProofErased,
+    ])
 }
 
 pub(super) fn submit() -> Operation {
@@ -68,7 +70,30 @@ pub(super) fn submit() -> Operation {
             Code::ValidatorsMissing,
             Code::PoolFull,
             Code::ReadOnly,
+            Code::IdempotencyKeyInvalid,
+            Code::IdempotencyKeyInUse,
+            Code::IdempotencyKeyReused,
         ])
+}
+
+pub(super) fn proofs() -> Operation {
+    let example = json!({
+        "number": 1, "digest": DIGEST, "status": "final", "batch": 1, "received_at": "2026-11-22T07:11:19.631019Z",
+        "anchor_by": "2026-11-22T07:42:00Z", "overdue": false, "file_name": "letter.txt", "salt": SALT, "links": links(),
+    });
+    Operation::new(PROOFS, "proofs", "The account's proofs, by filters")
+        .about("With `Accept: application/x-ndjson` all of them, one a line.")
+        .query::<list::Asked>()
+        .gives::<list::Page>(StatusCode::OK, "A page.", json!({ "proofs": [example], "next": null }))
+        .fails(&[Code::RateLimited])
+}
+
+pub(super) fn erase() -> Operation {
+    let example = json!({ "digest": DIGEST, "number": 1, "batch": 1, "erased_at": "2026-11-22T07:42:00Z" });
+    one(Operation::new(PROOFS, "erase", "Erases salt and details of a final proof, for good"))
+        .query::<erase::Wish>()
+        .gives::<erase::Answer>(StatusCode::OK, "It is erased.", example)
+        .fails(&[Code::ConfirmationMissing, Code::ErasureTooEarly, Code::DecisionKept])
 }
 
 pub(super) fn proof() -> Operation {
@@ -204,7 +229,7 @@ pub(super) fn verify() -> Operation {
     Operation::new(PROOFS, "verify", "The operator's own word on a digest or a receipt")
         .takes::<verify::Question<'_>>([("digest", json!({ "digest": DIGEST }))])
         .gives::<verify::Answer>(StatusCode::OK, "A verdict.", example)
-        .fails(&[Code::DigestInvalid, Code::ProofUnknown])
+        .fails(&[Code::DigestInvalid, Code::ProofUnknown, Code::ProofErased])
 }
 
 pub(super) fn status() -> Operation {
@@ -235,6 +260,7 @@ pub(super) fn batch() -> Operation {
     Operation::new(PUBLIC, "batch", "What anybody may know of a batch")
         .path::<schema::Number>("number", "Its number.", 1)
         .gives::<batch::Answer>(StatusCode::OK, "The batch, as far as it is.", example)
+        .gives_nothing(StatusCode::NOT_MODIFIED, "You have it already.")
         .fails(&[Code::BatchUnknown])
 }
 

@@ -6,8 +6,8 @@ pub(super) const WORDS: Words = Words {
     titles: ["CERTIFICAT D’ANTÉRIORITÉ", "ATTESTATION PROVISOIRE", "RELEVÉ DE\u{a0}SITUATION"],
     subtitles: [
         "Preuve de l’existence d’un document, ancrée dans une chaîne de blocs",
-        "Document déposé ; preuve d’antériorité en cours d’établissement",
-        "Document soumis à validation ; ceci n’est pas un certificat",
+        "Document déposé\u{a0}; preuve d’antériorité en cours d’établissement",
+        "Document soumis à validation\u{a0}; ceci n’est pas un certificat",
     ],
     captions: ["Sceau", "Vérification"],
     test: [
@@ -18,11 +18,11 @@ pub(super) const WORDS: Words = Words {
     not_registered: "NON ENREGISTRÉ",
     awaiting: [
         "EN ATTENTE DE VALIDATION",
-        "Approbations obtenues : {have} sur {needed}. Tant qu’il ne les a pas toutes, le document n’est ni enregistré, ni scellé, ni ancré : rien n’est prouvé à son sujet.",
+        "Approbations obtenues\u{a0}: {have} sur {needed}. Tant qu’il ne les a pas toutes, le document n’est ni enregistré, ni scellé, ni ancré\u{a0}: rien n’est prouvé à son sujet.",
     ],
     refused: [
         "REFUSÉ PAR SON VALIDATEUR",
-        "Le document a été refusé. Il n’est ni enregistré, ni scellé, ni ancré : rien n’est prouvé à son sujet.",
+        "Le document a été refusé. Il n’est ni enregistré, ni scellé, ni ancré\u{a0}: rien n’est prouvé à son sujet.",
     ],
     pending: [
         "DÉPOSÉ — EN ATTENTE DE SCELLEMENT",
@@ -38,7 +38,7 @@ pub(super) const WORDS: Words = Words {
     ],
     as_of: "État constaté le {time}.",
     statement: "Il est prouvé que le document désigné ci-après par son empreinte existait, dans son état exact, avant la formation du bloc n° {number} de {chain}, daté du {time}.",
-    test_statement: "À titre d’essai seulement : le document désigné ci-après par son empreinte a été ancré dans le bloc n° {number} de {chain}, daté du {time}.",
+    test_statement: "À titre d’essai seulement\u{a0}: le document désigné ci-après par son empreinte a été ancré dans le bloc n° {number} de {chain}, daté du {time}.",
     sections: Sections {
         document: "Le document",
         deposit: "Le dépôt",
@@ -86,23 +86,23 @@ pub(super) const WORDS: Words = Words {
     numbered: "n°\u{a0}{n}",
     proven: &[
         "Le document dont l’empreinte SHA-256 figure ci-dessus existait avant la formation du bloc indiqué.",
-        "Il n’a pas changé depuis : le moindre bit modifié donnerait une autre empreinte.",
+        "Il n’a pas changé depuis\u{a0}: le moindre bit modifié donnerait une autre empreinte.",
         "L’empreinte faisait partie du lot indiqué, ancré dans le registre indiqué.",
     ],
     not_proven: &[
         "L’auteur du document, et l’identité ou les droits de celui qui l’a déposé.",
         "La vérité ou la légalité de son contenu.",
         "Qu’il n’existait pas bien plus tôt, ou qu’il est le seul de son espèce.",
-        "La date d’acceptation, la date de scellement, le nom du fichier et celui du déposant : ce sont des déclarations.",
+        "La date d’acceptation, la date de scellement, le nom du fichier et celui du déposant\u{a0}: ce sont des déclarations.",
     ],
-    not_proven_of_validators: "Que les validateurs nommés ont décidé en personne : leurs décisions sont scellées telles que l’opérateur les a consignées.",
+    not_proven_of_validators: "Que les validateurs nommés ont décidé en personne\u{a0}: leurs décisions sont scellées telles que l’opérateur les a consignées.",
     check: &[
-        "Un reçu, receipt.json, est joint à ce fichier PDF. Avec le document lui-même, il suffit à la vérification : ni l’opérateur ni ses serveurs ne sont nécessaires. Le programme libre sceau-verify, ou tout autre écrit d’après sa spécification publique, s’en charge :",
-        "L’empreinte du bloc est à confirmer auprès d’une source de votre choix : un nœud que vous tenez, ou un explorateur public auquel vous vous fiez. Le registre est celui que l’opérateur publie.",
-        "Imprimé, ce certificat ne porte plus le reçu : conservez le fichier.",
+        "Un reçu, receipt.json, est joint à ce fichier PDF. Avec le document lui-même, il suffit à la vérification\u{a0}: ni l’opérateur ni ses serveurs ne sont nécessaires. Le programme libre sceau-verify, ou tout autre écrit d’après sa spécification publique, s’en charge\u{a0}:",
+        "L’empreinte du bloc est à confirmer auprès d’une source de votre choix\u{a0}: un nœud que vous tenez, ou un explorateur public auquel vous vous fiez. Le registre est celui que l’opérateur publie.",
+        "Imprimé, ce certificat ne porte plus le reçu\u{a0}: conservez le fichier.",
     ],
     check_later: &[
-        "Cette attestation ne permet pas encore de vérification indépendante. Lorsque l’ancrage sera définitif, demandez le certificat : il contiendra un reçu qui se vérifie sans l’opérateur.",
+        "Cette attestation ne permet pas encore de vérification indépendante. Lorsque l’ancrage sera définitif, demandez le certificat\u{a0}: il contiendra un reçu qui se vérifie sans l’opérateur.",
     ],
     next: [
         &[
@@ -110,16 +110,16 @@ pub(super) const WORDS: Words = Words {
             "Chaque décision est consignée, scellée et ancrée pour elle-même, dès qu’elle est prise.",
         ],
         &[
-            "Le refus vaut pour cette demande. Le déposant peut soumettre de nouveau le document à ses validateurs ; les approbations obtenues ici ne comptent alors plus.",
+            "Le refus vaut pour cette demande. Le déposant peut soumettre de nouveau le document à ses validateurs\u{a0}; les approbations obtenues ici ne comptent alors plus.",
             "Chaque décision, le refus compris, est consignée, scellée et ancrée pour elle-même. L’opérateur en remet le reçu au déposant et à ses validateurs.",
         ],
     ],
-    caveat: "Seul le reçu joint fait preuve. Le texte de ces pages n’en est que la lecture : en cas de doute, c’est le verdict de la vérification qui compte.",
+    caveat: "Seul le reçu joint fait preuve. Le texte de ces pages n’en est que la lecture\u{a0}: en cas de doute, c’est le verdict de la vérification qui compte.",
     no_attachment: [
         "Aucun reçu n’est joint à cette attestation.",
-        "Ce relevé ne fait preuve de rien : il dit seulement où en est la demande. Aucun reçu n’y est joint.",
+        "Ce relevé ne fait preuve de rien\u{a0}: il dit seulement où en est la demande. Aucun reçu n’y est joint.",
     ],
-    escaped: "Les caractères écrits [U+…] sont désignés par leur code Unicode : ils sont invisibles, trompeurs, ou absents des polices de ce certificat.",
+    escaped: "Les caractères écrits [U+…] sont désignés par leur code Unicode\u{a0}: ils sont invisibles, trompeurs, ou absents des polices de ce certificat.",
     code_alt: "Code QR qui ouvre la page de vérification {url}",
     page: "page {page} sur {pages}",
     descriptions: [
