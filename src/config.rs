@@ -34,6 +34,8 @@ pub struct Config {
     pub limits: Limits,
     /// The listener of the KageSecur dialect; without it there is none.
     pub kagesecur: Option<Kagesecur>,
+    /// The listener of the core API; without it there is none.
+    pub core: Option<Core>,
     /// When the pool is sealed.
     #[serde(default)]
     pub seal: Seal,
@@ -98,6 +100,17 @@ pub struct Kagesecur {
     pub login_failures: u32,
 }
 
+/// The listener of the core API, for managers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Core {
+    /// Address and port.
+    #[serde(default = "default_core_listen")]
+    pub listen: SocketAddr,
+    /// Certificate and key; without it those of `http`.
+    pub tls: Option<Tls>,
+}
+
 /// How clients prove who they are.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,11 +157,13 @@ pub struct Seal {
     pub allowance: u64,
     /// Nothing is accepted while so many digests wait to be sealed.
     pub high_water: u64,
+    /// An event of the log is in a sealed head of it so many seconds later, and the time to the next seal.
+    pub log_after: u64,
 }
 
 impl Default for Seal {
     fn default() -> Self {
-        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800, high_water: 10_000_000 }
+        Self { schedule: "0 * * * * *".into(), threshold: 100_000, allowance: 1_800, high_water: 10_000_000, log_after: 3_600 }
     }
 }
 
@@ -305,6 +320,9 @@ fn default_listen() -> SocketAddr {
 fn default_kagesecur_listen() -> SocketAddr {
     ([0, 0, 0, 0], 42_000).into()
 }
+fn default_core_listen() -> SocketAddr {
+    ([0, 0, 0, 0], 42_002).into()
+}
 fn default_auth_life() -> u64 {
     86_400
 }
@@ -408,6 +426,12 @@ impl Config {
                 kagesecur.listen != self.http.listen || kagesecur.listen.port() == 0,
                 "kagesecur.listen: {} is the address of http.listen",
                 kagesecur.listen
+            );
+        }
+        if let Some(core) = &self.core {
+            anyhow::ensure!(
+                core.tls.is_some() || self.http.tls.is_some() || core.listen.ip().is_loopback(),
+                "core: give core.tls or http.tls, or listen on a loopback address: managers' secrets travel there"
             );
         }
         Ok(())

@@ -42,7 +42,7 @@ pub async fn batch(api: State, Path(text): Path<String>, headers: HeaderMap) -> 
 }
 
 /// `text` as HTML shows it.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

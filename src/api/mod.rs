@@ -5,12 +5,16 @@ pub mod caller;
 pub mod certificate;
 mod check;
 mod conditional;
+mod core;
 pub mod error;
 pub mod health;
+pub mod journal;
 pub mod kagesecur;
 pub mod limit;
 pub mod listen;
 pub mod news;
+pub mod openapi;
+mod operations;
 pub mod overview;
 mod partner;
 pub mod peer;
@@ -41,9 +45,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::caller::Standings;
 use self::error::{Code, Problem, Result};
+use self::journal::Journal;
 use self::limit::Rates;
 use self::news::News;
 use self::overview::Overview;
+use self::routes::Route;
 use self::secret::Pepper;
 use self::streams::Streams;
 use self::token::Tokens;
@@ -189,6 +195,8 @@ pub struct State {
     pub overview: Arc<Overview>,
     /// Requests, counted.
     pub traffic: Traffic,
+    /// Where tokens given and refused are noted.
+    pub journal: Journal,
     /// Streams of lines under way.
     pub streams: Arc<Streams>,
     /// Who waits for events.
@@ -227,6 +235,7 @@ impl State {
             trusted: Arc::default(),
             overview: Arc::new(overview),
             traffic: Traffic::default(),
+            journal: Journal::default(),
             streams: Arc::default(),
             news: Arc::default(),
             allowed: Arc::default(),
@@ -243,9 +252,18 @@ impl FromRequestParts<Self> for State {
     }
 }
 
-/// All routes.
+/// All routes of the partners' listener.
 pub fn router(state: State) -> Router {
-    routes::router(&state)
+    finished(state, routes::all())
+}
+
+/// All routes of the managers' listener.
+pub fn core_router(state: State) -> Router {
+    finished(state, routes::core())
+}
+
+fn finished(state: State, routes: impl Iterator<Item = &'static Route>) -> Router {
+    routes::router(&state, routes)
         .fallback(async || error::Problem::new(Code::NotFound))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::finish))

@@ -1,7 +1,9 @@
 //! Wiring: settings in, a running service out. Nothing is decided here.
 
+mod core;
 mod dialect;
 mod inner;
+mod log;
 mod pipeline;
 mod targets;
 mod tell;
@@ -18,6 +20,7 @@ use uuid::Uuid;
 
 use self::targets::Pinned;
 pub use self::targets::Way;
+use crate::api::journal::Journal;
 use crate::api::limit::{Rate, Rates};
 use crate::api::listen::{Crowd, Listener};
 use crate::api::news::News;
@@ -126,6 +129,7 @@ pub async fn serve(
             tokens: Tokens::load(&config.auth.token_key, &config.http.public_url, config.auth.token_life)?,
             pepper: Pepper::load(&config.auth.pepper)?,
             listener: Listener::bind(&config.http).await?.bounded(crowd.clone()),
+            core: core::Bound::of(&config, crowd.clone()).await?,
             dialect: dialect::Bound::of(&config, crowd).await?,
             post: Post::new(Arc::clone(&allowed), Arc::new(System), webhooks::TIMEOUT)?,
         }),
@@ -156,7 +160,7 @@ pub async fn serve(
         let _ = stopping.send(true);
         std::future::pending::<()>().await;
     };
-    let mut lanes = JoinSet::new();
+    let (mut lanes, mut writing) = (JoinSet::new(), None);
     let mut sources = Sources {
         ledger: ledger.clone(),
         overview: Arc::new(Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE)),
@@ -165,13 +169,17 @@ pub async fn serve(
         intake: None,
         clock: Arc::clone(&ports.clock),
     };
-    let serving_outer = outer.map(|Outer { tokens, pepper, listener, dialect, post }| {
+    let serving_outer = outer.map(|Outer { tokens, pepper, listener, core, dialect, post }| {
         let (way_in, started) = Intake::start(&ledger, &ports.entropy, Limits::default());
         lanes = started;
         let way_in = way_in.closed_while(closed);
         sources.intake = Some(way_in.clone());
+        steps.spawn(log::seal_heads(ledger.clone(), way_in.clone(), config.seal.log_after, until(stopped.clone())));
         let mut state = api::State::new(ledger.clone(), way_in, ports.clone(), tokens, pepper, deadline, &config.http.public_url);
         state.trusted = trusted;
+        let (journal, written) = Journal::start(ledger.clone());
+        state.journal = journal;
+        writing = Some(tokio::spawn(written));
         state.rates = Arc::new(Rates::new(strangers));
         state.allowed = Arc::clone(&allowed);
         state.news = Arc::new(News::until(stopped.clone()));
@@ -182,8 +190,9 @@ pub async fn serve(
         tracing::info!(address = %listener.address(), url = config.http.public_url, instance = %holder, ?mode, "serving");
         // Boxed, all of them: together they are too large for a thread's stack in a debug build.
         let dialect = dialect.map(|bound| bound.serve(state.clone(), until(stopped.clone())).boxed());
+        let core = core.map(|bound| bound.serve(state.clone(), until(stopped.clone())).boxed());
         let partner = listener.serve(api::router(state), until(stopped.clone())).boxed();
-        async { tokio::try_join!(partner, optional(dialect)).map(|((), ())| ()) }.boxed()
+        async { tokio::try_join!(partner, optional(dialect), optional(core)).map(|((), (), ())| ()) }.boxed()
     });
     let serving_inner = inner.map(|listener| {
         tracing::info!(address = %listener.address(), ?mode, "serving health and metrics");
@@ -206,6 +215,9 @@ pub async fn serve(
     while let Some(ended) = lanes.join_next().await {
         ended.map_err(|error| anyhow!("the intake died while stopping: {error}"))?;
     }
+    if let Some(writing) = writing {
+        writing.await.context("writing the log")?;
+    }
     steps.shutdown().await;
     if let Some(mut clock) = clock {
         clock.shutdown().await.context("stopping the schedule")?;
@@ -220,6 +232,7 @@ struct Outer {
     tokens: Tokens,
     pepper: Pepper,
     listener: Listener,
+    core: Option<core::Bound>,
     dialect: Option<dialect::Bound>,
     post: Post,
 }

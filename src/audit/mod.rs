@@ -10,6 +10,7 @@ mod batches;
 mod calls;
 mod entries;
 mod lanes;
+mod log;
 mod numbers;
 mod validations;
 
@@ -62,6 +63,8 @@ pub struct Report {
     pub anchors: u64,
     /// Documents checked that were submitted to validators.
     pub validations: u64,
+    /// Rows of the log checked.
+    pub log: u64,
     /// Targets for which no chain was given: their anchors were checked among themselves only.
     pub unasked: Vec<String>,
     /// The first findings, in the order of the checks: what comes later may follow from what comes first.
@@ -119,6 +122,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     batches::check_anchored(ledger, &mut report).await?;
     calls::check(ledger, &mut report).await?;
     lanes::check(ledger, witnesses, &mut report).await?;
+    log::check(ledger, &mut report).await?;
     // Last: what is amiss here follows from the proofs, if they are amiss.
     numbers::check(ledger, &mut report).await?;
     entries::check_doubled(ledger, &mut report).await?;

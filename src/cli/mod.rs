@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::operator::{account, audit, contract, recover, server, target};
+use self::operator::{account, audit, contract, log, recover, server, target};
 use self::output::{Ending, Out, Usage, say, sentence};
 use crate::telemetry;
 
@@ -43,7 +43,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.";
     subcommand_value_name = "COMMAND"
 )]
 struct Cli {
-    /// Settings file of serve, migrate, account, audit, recover, target and contract
+    /// Settings file of serve, migrate, account, audit, log, recover, target and contract
     #[arg(id = "outer_config", long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -68,6 +68,7 @@ enum Command {
     Migrate(server::Migrate),
     Account(account::Account),
     Audit(audit::Audit),
+    Log(log::Log),
     Recover(recover::Recover),
     Target(target::Target),
     Contract(contract::Contract),
@@ -117,6 +118,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
         Command::Migrate(command) => server::migrate(command, outer, &mut out).await,
         Command::Account(command) => account::run(command, outer, &mut out).await,
         Command::Audit(command) => audit::run(command, outer, &mut out).await,
+        Command::Log(command) => log::run(command, outer, &mut out).await,
         Command::Recover(command) => recover::run(command, outer, &mut out).await,
         Command::Target(command) => target::run(command, outer, &mut out).await,
         Command::Contract(command) => contract::run(command, outer, &mut out).await,

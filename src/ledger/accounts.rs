@@ -12,7 +12,7 @@ use super::{Ledger, LedgerError, Result, exactly_one, fixed};
 pub struct AccountId(pub i64);
 
 /// What an account may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Submits for itself.

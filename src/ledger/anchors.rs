@@ -7,7 +7,7 @@ use super::targets::TargetId;
 use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural, stored};
 
 /// How far an anchor is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, schemars::JsonSchema, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnchorState {
     /// Its target was retired: nobody works on it.

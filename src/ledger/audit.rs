@@ -231,7 +231,7 @@ impl Ledger {
         Ok(row.map(|row| (row.batch, row.level, row.index)))
     }
 
-    /// Proofs whose batch or account does not exist, or that were received while their batch was not open, up to
+    /// Proofs whose batch or account does not exist (account 0 is the service itself), or that were received while their batch was not open, up to
     /// `limit`. Five seconds are forgiven for a database clock that was set.
     ///
     /// # Errors
@@ -241,10 +241,10 @@ impl Ledger {
             StrayRow,
             r#"select p.account_id, p.digest, p.batch, case
                  when b.number is null then 'its batch does not exist'
-                 when a.id is null then 'its account does not exist'
+                 when (a.id is null and p.account_id <> 0) then 'its account does not exist'
                  else 'it was received while its batch was not open' end as "why!"
                from proofs p left join batches b on b.number = p.batch left join accounts a on a.id = p.account_id
-               where b.number is null or a.id is null or p.received_at < b.opened_at - interval '5 s'
+               where b.number is null or (a.id is null and p.account_id <> 0) or p.received_at < b.opened_at - interval '5 s'
                  or p.received_at > b.closed_at + interval '5 s'
                limit $1"#,
             limit

@@ -1,23 +1,29 @@
 //! Credentials of an account while they are exchanged, and tokens taken back: tables `credentials`, `revoked_tokens`.
 
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 
 use super::accounts::AccountId;
+use super::audit_log::Actor;
 use super::{Ledger, LedgerError, Result, exactly_one};
 
 /// Credentials an account can use at the same time: the old one and the new one.
 pub const MOST: i64 = 2;
 
 /// One credential as it is shown. There is nothing secret in it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, schemars::JsonSchema, serde::Serialize)]
+#[schemars(rename = "Credential")]
 pub struct Shown {
     /// Public half.
     pub consumer_key: String,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub created_at: OffsetDateTime,
     /// Since when it is refused.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub revoked_at: Option<OffsetDateTime>,
 }
 
@@ -84,7 +90,15 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn revoke_token(&self, account: AccountId, jti: [u8; 16], expires_at: OffsetDateTime) -> Result<()> {
+    pub async fn revoke_token(
+        &self,
+        account: AccountId,
+        jti: [u8; 16],
+        expires_at: OffsetDateTime,
+        address: Option<IpAddr>,
+    ) -> Result<()> {
+        let mut transaction = self.pool().begin().await?;
+        Actor::account(account, address).acts(&mut transaction).await?;
         // What has ended goes when something is added: no more rows stay than tokens can live at the same time.
         sqlx::query!(
             "with ended as (delete from revoked_tokens where account_id = $2 and expires_at < now() - interval '1 minute')
@@ -93,8 +107,9 @@ impl Ledger {
             account.0,
             expires_at
         )
-        .execute(self.pool())
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(())
     }
 

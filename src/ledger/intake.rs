@@ -19,7 +19,7 @@ use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
 /// What the submitter says about a document. None of it enters the tree.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 pub struct Detail {
     /// Name of the document on the submitter's side.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,7 @@ pub struct Detail {
     /// Whether others who ask for the document in the KageSecur dialect are told that it belongs to somebody else. Kept
     /// beside the doubled digest, for accounts with an identity only, and not read back with a proof.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
     pub visible: bool,
 }
 

@@ -12,7 +12,7 @@ use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural};
 const NONE: i64 = i64::MAX;
 
 /// Limits as they count for one account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Limits {
     /// Requests let through in the long run, on each instance.
     pub requests_per_second: u32,

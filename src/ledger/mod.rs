@@ -8,6 +8,7 @@ pub mod anchors;
 pub mod asides;
 pub mod attempts;
 pub mod audit;
+pub mod audit_log;
 pub mod batches;
 pub mod calls;
 pub mod continuity;
@@ -25,6 +26,7 @@ pub mod kagesecur;
 pub mod leases;
 pub mod limits;
 pub mod listing;
+pub mod manage;
 pub mod notices;
 pub mod numbers;
 pub mod policy;
@@ -36,12 +38,14 @@ pub mod targets;
 pub mod tiles;
 pub mod validations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 
+use self::audit_log::Actor;
 use self::events::Events;
 use self::gate::Gate;
 use self::promises::Promises;
@@ -150,6 +154,7 @@ pub struct Ledger {
     gate: Gate,
     events: Events,
     promises: Option<Promises>,
+    actor: Option<Arc<Actor>>,
 }
 
 impl Ledger {
@@ -158,10 +163,19 @@ impl Ledger {
     /// # Errors
     /// When `url` is not a Postgres URL.
     pub fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        Self::connect_as(url, max_connections, "service")
+    }
+
+    /// As [`Ledger::connect`], for somebody whom the log names `actor`.
+    ///
+    /// # Errors
+    /// When `url` is not a Postgres URL.
+    pub fn connect_as(url: &str, max_connections: u32, actor: &str) -> Result<Self> {
         let options = url
             .parse::<PgConnectOptions>()?
             .application_name("sceau")
             .options([("idle_in_transaction_session_timeout", "15s"), ("client_min_messages", "error"), ("timezone", "UTC")])
+            .options([("sceau.actor", actor)])
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
         let pool = guarded(PgPoolOptions::new())
             .max_connections(max_connections)
@@ -173,7 +187,22 @@ impl Ledger {
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool, gate: Gate::default(), events: Events::default(), promises: None }
+        Self { pool, gate: Gate::default(), events: Events::default(), promises: None, actor: None }
+    }
+
+    /// The same ledger for somebody whom the log is to name, where a function here begins with `begun`.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { actor: Some(Arc::new(actor)), ..self.clone() }
+    }
+
+    /// A transaction in the name of the actor, if there is one.
+    async fn begun(&self) -> Result<Transaction<'static, Postgres>> {
+        let mut transaction = self.pool().begin().await?;
+        if let Some(actor) = &self.actor {
+            actor.acts(&mut transaction).await?;
+        }
+        Ok(transaction)
     }
 
     /// What this process has done to the ledger.

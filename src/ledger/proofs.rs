@@ -11,7 +11,7 @@ use super::{Ledger, LedgerError, Result, fixed, natural, stored};
 
 /// How far a submitted digest is. Of a proof, derived from its batch and that batch's anchors, and stored nowhere else; the
 /// first two are of digests that are no proofs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A validator refused it.

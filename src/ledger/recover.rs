@@ -102,6 +102,8 @@ impl Ledger {
             remember(&mut transaction, one).await?;
         }
         let open = sqlx::query_scalar!("select number from batches where state = 'open'").fetch_one(&mut *transaction).await?;
+        let detail = serde_json::json!({ "lost": lost.len(), "forgotten": forgotten.len(), "moved": moved });
+        sqlx::query!("select note('operator', 'database.recovered', null, $1)", detail).fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(Recovered { moved, open: natural(open, "batches.number")? })
     }

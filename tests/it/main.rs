@@ -14,6 +14,7 @@ mod kagesecur;
 mod kill;
 mod ledger;
 mod local_stack;
+mod log;
 mod main_job;
 mod model;
 mod modes;

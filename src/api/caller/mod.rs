@@ -2,6 +2,7 @@
 
 mod standing;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -19,6 +20,7 @@ use super::peer;
 use super::routes::Access;
 use super::token::{Claims, Presented, Refused, Scope, Scopes, basic};
 use crate::ledger::accounts::{AccountId, Credential, Role};
+use crate::ledger::audit_log::Actor;
 use crate::ledger::limits::Limits;
 
 /// An account that proved who it is, is active, asks from where it may, and not too often.
@@ -26,6 +28,8 @@ use crate::ledger::limits::Limits;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
+    /// From where it asks.
+    pub address: Option<IpAddr>,
     /// Its name, as promises have it.
     pub name: String,
     /// Its role as it is now.
@@ -49,10 +53,15 @@ pub struct Pass {
     pub client_id: String,
     /// `None`: key and secret.
     claims: Option<Arc<Claims>>,
-    address: Option<std::net::IpAddr>,
 }
 
 impl Caller {
+    /// As the log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::account(self.account, self.address)
+    }
+
     /// Passes while the account may submit.
     ///
     /// # Errors
@@ -70,7 +79,7 @@ impl Caller {
     /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], [`Code::CredentialsInvalid`], [`Code::AddressRefused`], and those of
     /// the database.
     pub async fn still(&self, api: &State) -> Result<()> {
-        let Pass { client_id, claims, address } = &self.pass;
+        let Pass { client_id, claims } = &self.pass;
         let standing = api.standings.of(client_id, || api.ledger.credential(client_id)).await?;
         let credential = standing.filter(|credential| credential.active).ok_or(Code::AccountDisabled)?;
         match claims {
@@ -78,7 +87,7 @@ impl Caller {
             None if !credential.basic => return Err(wrong()),
             _ => {}
         }
-        if credential.lets_in(*address) { Ok(()) } else { Err(Code::AddressRefused.into()) }
+        if credential.lets_in(self.address) { Ok(()) } else { Err(Code::AddressRefused.into()) }
     }
 
     /// Whether a request would still be let in that was when this one came: as [`Self::still`], and the token has not expired.
@@ -117,15 +126,16 @@ impl FromRequestParts<State> for Caller {
         let (credential, scopes, pass) = match given(&parts.headers)? {
             Given::Bearer(token) => {
                 let (credential, scopes, claims) = by_token(api, token).await?;
-                (credential, scopes, Pass { client_id: claims.client_id.clone(), claims: Some(claims), address })
+                (credential, scopes, Pass { client_id: claims.client_id.clone(), claims: Some(claims) })
             }
             Given::Basic(presented) => {
                 api.rates.may_try(address, &meter)?;
                 match by_secret(api, &presented).await? {
                     Some((credential, scopes)) => {
-                        (credential, scopes, Pass { client_id: presented.client_id.clone(), claims: None, address })
+                        (credential, scopes, Pass { client_id: presented.client_id.clone(), claims: None })
                     }
                     None => {
+                        api.journal.refused(None, address, "credentials_invalid");
                         api.rates.stranger(address, &meter)?;
                         return Err(wrong());
                     }
@@ -142,7 +152,7 @@ impl FromRequestParts<State> for Caller {
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
         let name = credential.name.clone();
-        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, pass };
+        let caller = Self { account, address, name, role, scopes, limits, meter, subscribed_until, pass };
         caller.need(scope)?;
         Ok(caller)
     }

@@ -76,9 +76,11 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     /// This account never submitted this digest.
     ProofUnknown = "proof_unknown", NOT_FOUND, "No such proof";
+    /// The account never had a credential of this key.
+    CredentialUnknown = "credential_unknown", NOT_FOUND, "No such credential";
     /// There is no such document for this account to decide on or to look at.
     ValidationUnknown = "validation_unknown", NOT_FOUND, "No such validation";
-    /// The caller acts for no account of that name.
+    /// The caller acts for no account of that name, or administers none of that id.
     AccountUnknown = "account_unknown", NOT_FOUND, "No such account";
     /// There is no such validator, or the caller cannot mean it by that: name it by one of its consumer keys.
     ValidatorUnknown = "validator_unknown", NOT_FOUND, "No such validator";
@@ -111,6 +113,10 @@ codes! {
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
+    /// Another account has this name. Nothing was made.
+    NameTaken = "name_taken", CONFLICT, "There is an account of that name";
+    /// The account has two credentials in use, which is the most: revoke one of them first.
+    CredentialsFull = "credentials_full", CONFLICT, "The account has as many credentials as it may";
     /// Nothing was promised about this digest: it waits for validators, or was refused by one, or was accepted before promises
     /// were signed. `proof_status` says how far it is.
     PromiseMissing = "promise_missing", CONFLICT, "There is no promise";

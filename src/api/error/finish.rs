@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::{Code, Problem};
 use crate::api::State;
 use crate::api::limit::Meter;
+use crate::api::openapi;
 use crate::api::traffic::TokenFailure;
 use crate::ports::Entropy;
 
@@ -48,6 +49,7 @@ pub async fn finish(api: State, mut request: Request, next: Next) -> Response {
     let _entered = span.enter();
     if response.status().as_u16() >= 400 && response.extensions().get::<Printed>().is_none() {
         let code = print(&mut response, &id, &api.public_url);
+        debug_assert!(openapi::tells(method.as_str(), &route, code), "{method} {route} does not tell of {}", code.as_str());
         api.traffic.problem(code.as_str());
         if let Some(failure) = code.token_failure() {
             api.traffic.token(failure);

@@ -6,40 +6,63 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::Digest;
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::AnchorView;
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::api::{State, etag};
 use crate::ledger::anchors::AnchorState;
 use crate::ledger::batches::Batch;
 
-#[derive(Serialize)]
-struct Unsealed {
+/// A batch, as far as it is.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+#[schemars(rename = "Batch")]
+pub(super) enum Answer {
+    Unsealed(Unsealed),
+    Sealed(Sealed),
+    Lost(Lost),
+}
+
+/// A batch without a root yet: `open` or `closed`.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UnsealedBatch")]
+pub(super) struct Unsealed {
     number: u64,
+    #[schemars(extend("enum" = ["open", "closed"]))]
     state: &'static str,
 }
 
-#[derive(Serialize)]
-struct Sealed {
+/// A batch with its root.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "SealedBatch")]
+pub(super) struct Sealed {
     number: u64,
+    #[schemars(extend("enum" = ["sealed"]))]
     state: &'static str,
     header: String,
     size: u64,
+    #[schemars(with = "schema::Digest")]
     root: Digest,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     sealed_at: OffsetDateTime,
     anchored_when: u64,
     anchors: Vec<AnchorView>,
 }
 
 /// A batch that a registry has and this service lost.
-#[derive(Serialize)]
-struct Lost {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "LostBatch")]
+pub(super) struct Lost {
     number: u64,
+    #[schemars(extend("enum" = ["lost"]))]
     state: &'static str,
     size: u64,
+    #[schemars(with = "schema::Digest")]
     root: Digest,
     anchors: Vec<AnchorView>,
 }
@@ -60,17 +83,18 @@ pub async fn batch(api: State, Path(number): Path<String>, headers: HeaderMap) -
         Batch::Sealed(sealed) => sealed,
         Batch::Lost { size, root, .. } => {
             let anchors = super::anchors(&api, number).await?;
-            return Ok(Json(Lost { number, state: "lost", size, root: root.into(), anchors }).into_response());
+            return Ok(Json(Answer::Lost(Lost { number, state: "lost", size, root: root.into(), anchors })).into_response());
         }
         Batch::Unsealed { closed_at, .. } => {
-            return Ok(Json(Unsealed { number, state: if closed_at.is_some() { "closed" } else { "open" } }).into_response());
+            let state = if closed_at.is_some() { "closed" } else { "open" };
+            return Ok(Json(Answer::Unsealed(Unsealed { number, state })).into_response());
         }
     };
     let anchors = super::anchors(&api, number).await?;
     // Not for ever: a registry may be added that takes older batches too.
     let settled = !anchors.is_empty() && anchors.iter().all(|anchor| anchor.state == AnchorState::Final);
     let cache = if settled { "public, max-age=3600" } else { "public, max-age=5" };
-    let answer = Sealed {
+    let answer = Answer::Sealed(Sealed {
         number,
         state: "sealed",
         header: sealed.header,
@@ -79,7 +103,7 @@ pub async fn batch(api: State, Path(number): Path<String>, headers: HeaderMap) -
         sealed_at: sealed.sealed_at,
         anchored_when: api.ledger.anchors_needed(number).await?,
         anchors,
-    };
+    });
     let body = serde_json::to_vec(&answer).map_err(|error| Code::Internal.because(error))?;
     let (tag, same) = etag(&body, &headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];

@@ -3,6 +3,7 @@
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::proof::{Found, find_any};
@@ -11,9 +12,11 @@ use crate::api::caller::Caller;
 use crate::api::certificate;
 use crate::api::error::{Code, Result};
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
+    /// Its language; without it `Accept-Language` decides, else it is French.
+    #[schemars(extend("enum" = ["fr", "en"]))]
     lang: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::Uri;
 use sceau_verifier::Digest;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -11,21 +12,25 @@ use super::proof::{Found, find_any};
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::ledger::erasures::Erasing;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     #[serde(default)]
     irrevocable: bool,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Erased")]
+pub(super) struct Answer {
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     number: u64,
     batch: u64,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     erased_at: OffsetDateTime,
 }
 

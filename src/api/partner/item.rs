@@ -1,11 +1,13 @@
 //! One item of a submission: strict reading, every bound checked before anything is stored.
 
 use sceau_verifier::Digest;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::api::body::shortened;
+use crate::api::openapi::schema;
 use crate::ledger::intake::Detail;
 
 /// Proofs in one submission at most.
@@ -18,11 +20,13 @@ const LABELS: (usize, usize) = (20, 64);
 const METADATA: usize = 4096;
 
 /// The body of a submission. Items stay unread so that each is answered for by itself.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Submission")]
 pub struct Body<'a> {
     /// The items.
     #[serde(borrow)]
+    #[schemars(with = "Vec<Item>", length(min = 1, max = MOST))]
     pub proofs: Items<'a>,
     /// Whether items that do not say wait for validators.
     #[serde(default)]
@@ -32,15 +36,31 @@ pub struct Body<'a> {
 /// Items of a submission. Those beyond [`MOST`] are counted but not kept.
 pub type Items<'a> = crate::api::body::Items<'a, MOST>;
 
-#[derive(Deserialize)]
+/// One document of a submission.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("dependentSchemas" = { "again": { "anyOf": [
+    { "properties": { "again": { "enum": [false, null] } } }, { "required": ["validation"], "properties": { "validation": { "const": true } } }
+] } }))]
 struct Item {
+    /// SHA-256 of the document.
+    #[schemars(with = "schema::Digest")]
     digest: String,
+    /// Name of the document on your side.
+    #[schemars(length(max = TEXT), regex(pattern = schema::NO_NUL))]
     file_name: Option<String>,
+    /// Your own reference.
+    #[schemars(length(max = TEXT), regex(pattern = schema::NO_NUL))]
     reference: Option<String>,
+    /// Labels for finding the proof again.
+    #[schemars(length(max = LABELS.0), inner(length(max = LABELS.1), regex(pattern = schema::NO_NUL)))]
     labels: Option<Vec<String>>,
+    /// Any JSON object of at most 4,096 bytes as compact JSON, without U+0000.
+    #[schemars(with = "Option<schema::Object>")]
     metadata: Option<Map<String, Value>>,
+    /// Whether it waits for the account's validators; without it, what stands beside `proofs` counts.
     validation: Option<bool>,
+    /// With `validation`: asks the validators again after a refusal.
     again: Option<bool>,
 }
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use sceau_verifier::{Digest, Salt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -20,6 +21,7 @@ use super::{Links, bulk};
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
+use crate::api::openapi::schema;
 use crate::api::streams::Seat;
 use crate::ledger::intake::Detail;
 use crate::ledger::listing::{Filter, Listed};
@@ -32,9 +34,9 @@ const SIGN: Duration = Duration::from_secs(10);
 /// Longest text that is looked for.
 const TEXT: usize = 255;
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
     #[serde(default)]
     after: u64,
     limit: Option<u64>,
@@ -42,8 +44,10 @@ struct Asked {
     label: Option<String>,
     file_name: Option<String>,
     #[serde(default, with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<schema::Time>")]
     received_from: Option<OffsetDateTime>,
     #[serde(default, with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<schema::Time>")]
     received_to: Option<OffsetDateTime>,
     batch: Option<u64>,
 }
@@ -73,22 +77,28 @@ impl Asked {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ListedProof")]
 struct View {
     number: u64,
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     status: Status,
     batch: u64,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     anchor_by: OffsetDateTime,
     overdue: bool,
     #[serde(flatten)]
     detail: Detail,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Salt")]
     salt: Option<Salt>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     erased_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Links>,
@@ -120,8 +130,9 @@ impl View {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Proofs")]
+pub(super) struct Page {
     proofs: Vec<View>,
     /// What `after` must be for the next page; none when there is none.
     next: Option<u64>,

@@ -8,6 +8,7 @@ mod event;
 mod idempotency;
 mod item;
 mod list;
+mod operations;
 mod promise;
 mod proof;
 mod service;
@@ -20,32 +21,41 @@ mod webhook;
 
 use axum::routing::{delete, get, post, put};
 use sceau_verifier::{Address, ChainRef, Digest, Hash32};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::State;
 use super::error::{Code, Problem, Result};
+use super::openapi::schema;
 use super::routes::{Access, Route};
 use super::token::Scope;
 use crate::ledger::anchors::{Anchor, AnchorState};
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
-    Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)),
-    Route::other("DELETE", "/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase)),
-    Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
-    Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
-    Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise)),
-    Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate)),
-    Route::get("/v1/validations", Access::Scope(Scope::Validate), || get(validation::list)),
-    Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)),
-    Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)),
-    Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt)),
-    Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)),
-    Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require)),
-    Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add)),
-    Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove)),
-    Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)),
+    Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)).told(operations::submit),
+    Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)).told(operations::proofs),
+    Route::other("DELETE", "/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase))
+        .told(operations::erase),
+    Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)).told(operations::proof),
+    Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)).told(operations::receipt),
+    Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise))
+        .told(operations::promise),
+    Route::get("/v1/proofs/{digest}/certificate", Access::Scope(Scope::ProofsRead), || get(certificate::certificate))
+        .told(operations::certificate),
+    Route::get("/v1/validations", Access::Scope(Scope::Validate), || get(validation::list)).told(operations::validations),
+    Route::get("/v1/validations/{id}", Access::Scope(Scope::ProofsRead), || get(validation::show)).told(operations::validation),
+    Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)).told(operations::decide),
+    Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt))
+        .told(operations::decision_receipt),
+    Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)).told(operations::validators),
+    Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require))
+        .told(operations::require_validators),
+    Route::other("PUT", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || put(validators::add))
+        .told(operations::add_validator),
+    Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove))
+        .told(operations::remove_validator),
+    Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)).told(operations::verify),
     Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)),
     Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)),
     Route::post("/v1/webhooks", Access::Scope(Scope::ProofsWrite), || post(webhook::create)),
@@ -55,9 +65,9 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/webhooks/{id}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test)),
     Route::get("/v1/webhooks/{id}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries)),
     Route::other("DELETE", "/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove)),
-    Route::get("/v1/status", Access::Public, || get(service::status)),
-    Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)),
-    Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)),
+    Route::get("/v1/status", Access::Public, || get(service::status)).told(operations::status),
+    Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)).told(operations::batch),
+    Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)).told(operations::tile),
 ];
 
 /// Reads a digest and says what is wrong with it where it is none.
@@ -85,7 +95,7 @@ fn unknown() -> Problem {
 }
 
 /// Where to go from a digest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Links {
     #[serde(rename = "self")]
     itself: String,
@@ -126,20 +136,25 @@ impl Links {
 }
 
 /// An anchor as status and batch show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Anchor")]
 struct AnchorView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Chain>")]
     chain: Option<ChainRef>,
+    #[schemars(with = "schema::Address")]
     registry: Address,
     state: AnchorState,
     #[serde(flatten)]
     place: Option<PlaceView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct PlaceView {
+    #[schemars(with = "schema::Hash32")]
     tx_hash: Hash32,
     block_number: u64,
+    #[schemars(with = "schema::Hash32")]
     block_hash: Hash32,
     block_time: u64,
 }

@@ -6,6 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,13 +15,17 @@ use super::validation::Progress;
 use super::{AnchorView, Links};
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
+use crate::api::openapi::schema;
 use crate::api::{State, etag, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
 use crate::ledger::validations::{State as Standing, Validation};
 
-#[derive(Serialize)]
-struct Answer {
+/// A digest of the caller's, and how far it is.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Proof")]
+pub(super) struct Answer {
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,12 +33,15 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     anchor_by: Option<OffsetDateTime>,
     overdue: bool,
     #[serde(flatten)]
     detail: Detail,
+    #[schemars(with = "schema::Salt")]
     salt: Salt,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     anchors: Vec<AnchorView>,
@@ -132,9 +140,10 @@ fn held(api: &State, validation: Validation) -> Answer {
 }
 
 /// What the query of a receipt asks for.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
+    /// Not before the proof is final.
     #[serde(default, rename = "final")]
     only_final: bool,
 }

@@ -5,27 +5,32 @@ use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Address, ChainRef, Digest};
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::api::{Deadline, State, conditional};
 use crate::ledger::asides::EndpointAside;
 use crate::ledger::status::{ServiceStatus, TargetStatus};
 
 /// What changes all the time stands beside the facts: the tag is of the facts alone.
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ServiceStatus")]
+pub(super) struct Answer<'a> {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     time: OffsetDateTime,
     oldest_pending_age: Option<i64>,
     #[serde(flatten)]
     facts: &'a Facts,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Facts {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     next_seal: OffsetDateTime,
     last_sealed: Option<LastSealed>,
     oldest_pending: Option<Pending>,
@@ -37,67 +42,76 @@ struct Facts {
     aside: Vec<Aside>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct LastSealed {
     batch: u64,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     sealed_at: OffsetDateTime,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Pending {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Oldest {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     anchor_by: OffsetDateTime,
     overdue: bool,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Policy {
     anchored_when: u64,
     of: usize,
     from_batch: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Target {
+    #[schemars(with = "Option<schema::Chain>")]
     chain: Option<ChainRef>,
+    #[schemars(with = "schema::Address")]
     registry: Address,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     retired_at: Option<OffsetDateTime>,
     last_final: Option<LastFinal>,
     waiting: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct LastFinal {
     batch: u64,
     block_number: u64,
     block_time: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Halted {
     step: String,
     why: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     since: OffsetDateTime,
 }
 
 /// An endpoint of a chain that is not used, by its place in the settings: which address that is concerns operators only.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Aside {
     step: String,
     endpoint: u32,
     why: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     since: OffsetDateTime,
 }
 

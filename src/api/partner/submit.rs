@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::promise::Record;
 use sceau_verifier::{Digest, Salt};
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -20,6 +21,7 @@ use crate::api::body::{JsonBytes, media_type};
 use crate::api::caller::Caller;
 use crate::api::error::{Code, ItemError, Problem, Result};
 use crate::api::limit::Quota;
+use crate::api::openapi::schema;
 use crate::api::promise;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
@@ -31,8 +33,10 @@ use crate::ports::Ports;
 /// Faults listed at most; all are counted.
 const LISTED: usize = 100;
 
-#[derive(Serialize)]
-struct Answer {
+/// What was accepted, in the order of the items.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Accepted")]
+pub(super) struct Answer {
     proofs: Vec<Acknowledged>,
     /// About every item that has an `anchor_by`; absent where none has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,8 +44,9 @@ struct Answer {
 }
 
 /// What the submitter gets for one item.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Acknowledged {
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,10 +54,13 @@ pub(super) struct Acknowledged {
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u64>,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     anchor_by: Option<OffsetDateTime>,
     pub(super) created: bool,
+    #[schemars(with = "schema::Salt")]
     salt: Salt,
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Progress>,

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use sceau_verifier::Digest;
 use sceau_verifier::decision::{Choice, MAX_COMMENT};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::Status;
 use crate::ledger::validations::{Decided, Decision, State as Standing, Validation, Waiting};
@@ -28,7 +30,7 @@ pub(super) fn status(state: Standing) -> Status {
 }
 
 /// How far a validation is, beside the digest it is about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Progress {
     id: Uuid,
     approvals: u32,
@@ -55,14 +57,18 @@ impl Progress {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Decision")]
 struct DecisionView {
     validator: String,
+    #[schemars(with = "schema::Choice")]
     decision: Choice,
     #[serde(skip_serializing_if = "String::is_empty")]
     comment: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     decided_at: OffsetDateTime,
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     statement: String,
     receipt: String,
@@ -84,15 +90,19 @@ impl DecisionView {
 }
 
 /// A validation as owner and validators see it. The salt is for the owner alone, who has it with the proof.
-#[derive(Serialize)]
-struct View {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Validation")]
+pub(super) struct View {
     id: Uuid,
     state: Standing,
     account: String,
+    #[schemars(with = "schema::Digest")]
     digest: Digest,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     received_at: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     settled_at: Option<OffsetDateTime>,
     approvals: u32,
     approvals_needed: u32,
@@ -118,15 +128,19 @@ impl View {
     }
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Page {
+pub(super) struct Page {
+    /// `next` of the page before.
     after: Option<Uuid>,
+    /// Items of a page; 50 when nothing is said.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct List {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Validations")]
+pub(super) struct List {
     validations: Vec<View>,
     /// What `after` must be for the next page; none when there is none.
     next: Option<Uuid>,
@@ -168,15 +182,18 @@ pub async fn show(api: State, caller: Caller, Path(id): Path<String>) -> Result<
     Ok(Json(View::of(&api, validation)))
 }
 
-#[derive(Deserialize)]
+/// What a validator says about a document.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Word {
+#[schemars(rename = "Word")]
+pub(super) struct Word {
     decision: Verb,
     #[serde(default)]
+    #[schemars(length(max = MAX_COMMENT), regex(pattern = schema::NO_NUL))]
     comment: String,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Verb {
     Approve,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -10,12 +11,14 @@ use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::validations::members::MOST_APPROVALS;
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Whose {
+pub(super) struct Whose {
+    /// Name of a client; without it the caller's own account is meant.
     account: Option<String>,
 }
 
@@ -29,8 +32,9 @@ async fn whose(api: &State, caller: &Caller, uri: &Uri) -> Result<(AccountId, St
 }
 
 /// Who decides about an account's documents, and how many of them must approve.
-#[derive(Serialize)]
-struct List {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Validators")]
+pub(super) struct List {
     account: String,
     approvals_needed: u32,
     /// Whether enough of them can decide: without, nothing can be submitted for validation.
@@ -38,10 +42,12 @@ struct List {
     validators: Vec<View>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Validator")]
 struct View {
     name: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     since: OffsetDateTime,
     active: bool,
 }
@@ -66,9 +72,12 @@ pub async fn list(api: State, caller: Caller, uri: Uri) -> Result<Json<impl Seri
     Ok(Json(listed(&api, name).await?))
 }
 
-#[derive(Deserialize)]
+/// How many must approve.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+#[schemars(rename = "Rule")]
+pub(super) struct Rule {
+    #[schemars(range(min = 1, max = MOST_APPROVALS))]
     approvals_needed: u32,
 }
 
@@ -82,7 +91,7 @@ pub async fn require(api: State, caller: Caller, uri: Uri, body: JsonBytes) -> R
         return Err(Code::BodyInvalid.with(format!("approvals_needed is 1 to {MOST_APPROVALS}")));
     }
     let (account, name) = whose(&api, &caller, &uri).await?;
-    api.ledger.require_approvals(&name, rule.approvals_needed).await?;
+    api.ledger.by(caller.actor()).require_approvals(&name, rule.approvals_needed).await?;
     tracing::info!(manager = caller.account.0, account = account.0, approvals = rule.approvals_needed, "approvals required");
     Ok(Json(listed(&api, name).await?))
 }
@@ -96,7 +105,7 @@ pub async fn add(api: State, caller: Caller, Path(meant): Path<String>, uri: Uri
     let (account, name) = whose(&api, &caller, &uri).await?;
     let found = if meant.contains('\0') { None } else { api.ledger.validator_meant(caller.account, &meant).await? };
     let validator = found.filter(|validator| *validator != account).ok_or(Code::ValidatorUnknown)?;
-    let fresh = api.ledger.bind_validator(account, validator).await?;
+    let fresh = api.ledger.by(caller.actor()).bind_validator(account, validator).await?;
     tracing::info!(manager = caller.account.0, account = account.0, validator = validator.0, fresh, "validator named");
     let status = if fresh { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(listed(&api, name).await?)))
@@ -108,7 +117,7 @@ pub async fn add(api: State, caller: Caller, Path(meant): Path<String>, uri: Uri
 /// [`Code::AccountUnknown`], [`Code::ValidatorUnknown`], [`Code::QueryInvalid`].
 pub async fn remove(api: State, caller: Caller, Path(meant): Path<String>, uri: Uri) -> Result<Json<impl Serialize>> {
     let (account, name) = whose(&api, &caller, &uri).await?;
-    if meant.contains('\0') || !api.ledger.unbind_validator(account, &meant).await? {
+    if meant.contains('\0') || !api.ledger.by(caller.actor()).unbind_validator(account, &meant).await? {
         return Err(Code::ValidatorUnknown.into());
     }
     tracing::info!(manager = caller.account.0, account = account.0, "validator removed");

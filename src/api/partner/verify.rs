@@ -3,6 +3,7 @@
 use axum::Json;
 use sceau_verifier::verify::AnchorReport;
 use sceau_verifier::{Address, ChainRef, Digest, Hash32, Receipt, Report, Trust, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -12,35 +13,47 @@ use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
+use crate::api::openapi::schema;
 use crate::api::receipt;
 use crate::ledger::anchors::AnchorState;
 use crate::ledger::proofs::Status;
 use crate::ledger::validations::Validation;
 
 /// Said in every answer: this route is a convenience, not a proof.
-const NOTE: &str =
+pub(super) const NOTE: &str =
     "This is the operator's own word. Check the receipt without the operator: sceau-verify reads the document and the receipt.";
 
-#[derive(Deserialize)]
+/// A digest, a receipt, or both.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Question<'a> {
+#[schemars(rename = "Question", extend("anyOf" = [{ "required": ["digest"] }, { "required": ["receipt"] }]))]
+pub(super) struct Question<'a> {
+    #[schemars(with = "Option<schema::Digest>")]
     digest: Option<String>,
     #[serde(borrow)]
+    #[schemars(with = "schema::Anything", default)]
     receipt: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+/// The operator's word.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Verification")]
+pub(super) struct Answer {
+    #[schemars(with = "schema::Verdict")]
     verdict: Verdict,
+    #[schemars(with = "schema::VerdictCode")]
     code: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time")]
     anchor_by: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::AnyObject")]
     receipt: Option<Box<RawValue>>,
+    #[schemars(with = "Vec<schema::AnchorReport>")]
     anchors: Vec<AnchorReport>,
     note: &'static str,
 }

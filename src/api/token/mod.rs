@@ -7,6 +7,8 @@ mod keys;
 mod scope;
 mod verified;
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, PRAGMA, WWW_AUTHENTICATE};
@@ -107,6 +109,7 @@ fn never_stored(mut response: Response) -> Response {
 
 /// A client that proved who it is.
 struct Client {
+    address: Option<IpAddr>,
     key: String,
     credential: Credential,
     form: client::Form,
@@ -133,9 +136,11 @@ async fn proven(api: &State, request: Request) -> Result<Client, Failure> {
         Some(credential) if !credential.active => "disabled",
         Some(_) => "address_refused",
     };
+    let account = known.as_ref().map(|credential| credential.account);
     match known.filter(|credential| proven && credential.active && credential.lets_in(address)) {
-        Some(credential) => Ok(Client { key: client.client_id, credential, form }),
+        Some(credential) => Ok(Client { address, key: client.client_id, credential, form }),
         None => {
+            api.journal.refused(account, address, reason);
             let description = "unknown key, wrong secret, disabled, or an address that is not allowed";
             Err(GrantError::InvalidClient.counted(description, reason))
         }
@@ -147,7 +152,7 @@ async fn proven(api: &State, request: Request) -> Result<Client, Failure> {
 /// # Errors
 /// Those of RFC 6749 §5.2; problems for what the client cannot change.
 pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
-    let Client { key, credential, form } = proven(&api, request).await?;
+    let Client { address, key, credential, form } = proven(&api, request).await?;
     match form.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => return Err(GrantError::UnsupportedGrantType.because("only client_credentials")),
@@ -164,6 +169,7 @@ pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
         .tokens
         .issue(&credential, &key, scopes, api.ports.clock.now(), api.ports.entropy.as_ref())
         .map_err(|error| Code::Internal.because(error))?;
+    api.journal.issued(credential.account, address, &key);
     let answer =
         json!({ "access_token": token, "token_type": "Bearer", "expires_in": api.tokens.life(), "scope": scopes.to_string() });
     Ok(never_stored(Json(answer).into_response()))
@@ -175,7 +181,7 @@ pub async fn token(api: State, request: Request) -> Result<Response, Failure> {
 /// # Errors
 /// `invalid_request` without a token, `invalid_grant` for another account's token.
 pub async fn revoke(api: State, request: Request) -> Result<Response, Failure> {
-    let Client { credential, form, .. } = proven(&api, request).await?;
+    let Client { address, credential, form, .. } = proven(&api, request).await?;
     let token = form.token.ok_or(GrantError::InvalidRequest.because("token is missing"))?;
     if let Ok(claims) = api.tokens.check(&token, api.ports.clock.now())
         && let Some(name) = claims.name()
@@ -183,7 +189,7 @@ pub async fn revoke(api: State, request: Request) -> Result<Response, Failure> {
         if claims.sub != credential.account.0.to_string() {
             return Err(GrantError::InvalidGrant.because("the token was given to another account"));
         }
-        api.ledger.revoke_token(credential.account, name, claims.accepted_until()).await.map_err(Problem::from)?;
+        api.ledger.revoke_token(credential.account, name, claims.accepted_until(), address).await.map_err(Problem::from)?;
         api.standings.forget(&claims.client_id);
     }
     Ok(never_stored(StatusCode::OK.into_response()))

@@ -19,7 +19,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    const ALL: [Self; 4] = [Self::ProofsRead, Self::ProofsWrite, Self::Manage, Self::Validate];
+    pub(in crate::api) const ALL: [Self; 4] = [Self::ProofsRead, Self::ProofsWrite, Self::Manage, Self::Validate];
 
     /// The word in tokens.
     #[must_use]
@@ -29,6 +29,17 @@ impl Scope {
             Self::ProofsWrite => "proofs:write",
             Self::Manage => "manage",
             Self::Validate => "validate",
+        }
+    }
+
+    /// A line for people.
+    #[must_use]
+    pub const fn means(self) -> &'static str {
+        match self {
+            Self::ProofsRead => "Read one's own proofs and receipts, verify",
+            Self::ProofsWrite => "Submit digests",
+            Self::Manage => "Administer accounts",
+            Self::Validate => "Approve or refuse documents",
         }
     }
 }

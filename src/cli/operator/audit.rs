@@ -95,8 +95,10 @@ fn show(report: &Report, out: &mut Out) -> anyhow::Result<()> {
     for finding in &report.findings {
         out.line(printable(&format!("{} {}: {}", finding.table, finding.key, finding.what)))?;
     }
-    let Report { batches, proofs, anchors, count, .. } = report;
-    out.line(format_args!("{batches} batches, {proofs} proofs, {anchors} anchors checked: {count} findings"))?;
+    let Report { batches, proofs, anchors, log, count, .. } = report;
+    out.line(format_args!(
+        "{batches} batches, {proofs} proofs, {anchors} anchors, {log} rows of the log checked: {count} findings"
+    ))?;
     for target in &report.unasked {
         say(format_args!("not compared with its chain: {target}"));
     }

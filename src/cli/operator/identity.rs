@@ -54,6 +54,10 @@ pub(super) struct Client {
     /// Name of its client's account
     client: String,
 
+    /// The manager also administers the client's account over the core API
+    #[arg(long, conflicts_with = "remove")]
+    administers: bool,
+
     /// Take it back; what was registered stays
     #[arg(long)]
     remove: bool,
@@ -126,8 +130,14 @@ pub(super) async fn identity(command: Identity, settled: &Settled, ledger: &Ledg
 }
 
 pub(super) async fn client(command: Client, ledger: &Ledger, out: &mut Out) -> anyhow::Result<()> {
-    let Client { manager, client, remove } = command;
-    let done = if remove { ledger.remove_client(&manager, &client).await } else { ledger.add_client(&manager, &client).await };
+    let Client { manager, client, administers, remove } = command;
+    let done = match remove {
+        true => ledger.remove_client(&manager, &client).await,
+        false => match ledger.add_client(&manager, &client).await {
+            Ok(()) => ledger.let_administer(&manager, &client, administers).await,
+            error => error,
+        },
+    };
     done.map_err(|error| match error {
         LedgerError::Moved { .. } if remove => anyhow::anyhow!("{client} is no client of {manager}"),
         LedgerError::Moved { .. } => {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod audit;
 pub mod contract;
+pub mod log;
 pub mod recover;
 pub mod server;
 pub mod target;
@@ -68,7 +69,7 @@ fn ledger(url: &SecretString) -> anyhow::Result<Ledger> {
     let url = url.expose_secret();
     // The driver takes any scheme for its own, and would look for a host of whatever name that gives.
     let ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let connected = Ledger::connect(url, 1).ok().filter(|_| ours);
+    let connected = Ledger::connect_as(url, 1, "operator").ok().filter(|_| ours);
     connected.ok_or_else(|| {
         anyhow::anyhow!("database_url is not a Postgres URL: it looks like postgres://user:password@host:5432/name")
     })

@@ -45,6 +45,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn bind_validator(&self, account: AccountId, validator: AccountId) -> Result<bool> {
+        let mut transaction = self.begun().await?;
         let done = sqlx::query!(
             "insert into validators (account_id, validator_id)
                select $1::bigint, v.id from accounts v
@@ -53,8 +54,9 @@ impl Ledger {
             account.0,
             validator.0
         )
-        .execute(self.pool())
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -75,6 +77,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn unbind_validator(&self, account: AccountId, validator: &str) -> Result<bool> {
+        let mut transaction = self.begun().await?;
         // The database's clock may have been set back.
         let done = sqlx::query!(
             "update validators v set removed_at = greatest(v.added_at, clock_timestamp())
@@ -84,8 +87,9 @@ impl Ledger {
             account.0,
             validator
         )
-        .execute(self.pool())
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -96,9 +100,11 @@ impl Ledger {
     /// [`MOST_APPROVALS`].
     pub async fn require_approvals(&self, account: &str, count: u32) -> Result<()> {
         let count = i16::try_from(count).unwrap_or(i16::MAX);
+        let mut transaction = self.begun().await?;
         let done = sqlx::query!("update accounts set approvals_needed = $2 where name = $1", account, count)
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         exactly_one(done.rows_affected(), "account of that name")
     }
 

@@ -22,8 +22,9 @@ use super::intake::Detail;
 use super::{LedgerError, Result};
 
 /// How a document stands with its validators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ValidationState")]
 pub enum State {
     /// Decisions are missing.
     Awaiting,

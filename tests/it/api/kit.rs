@@ -10,7 +10,7 @@ use sceau::api::listen::{Crowd, Listener};
 use sceau::api::overview::Overview;
 use sceau::api::secret::{Pepper, generate};
 use sceau::api::token::Tokens;
-use sceau::api::{Deadline, State, router};
+use sceau::api::{Deadline, State, core_router, router};
 use sceau::config::{Http, Tls};
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};
@@ -76,7 +76,7 @@ pub async fn start(tls: bool, change: impl FnOnce(&mut State)) -> Service {
 
 /// Serves as told, with so many connections.
 pub async fn crowded(tls: bool, crowd: Crowd, change: impl FnOnce(&mut State)) -> Service {
-    instance(tls, crowd, Arc::new(database().await), Arc::default(), change).await
+    instance(tls, crowd, Arc::new(database().await), Arc::default(), router, change).await
 }
 
 async fn instance(
@@ -84,6 +84,7 @@ async fn instance(
     crowd: Crowd,
     database: Arc<Database>,
     clock: Arc<MovedClock>,
+    routes: fn(State) -> axum::Router,
     change: impl FnOnce(&mut State),
 ) -> Service {
     crypto();
@@ -119,7 +120,7 @@ async fn instance(
     let listener = listener.bounded(crowd);
     let address = listener.address();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let served = tokio::spawn(listener.serve(router(state), async {
+    let served = tokio::spawn(listener.serve(routes(state), async {
         let _ = stopped.await;
     }));
     Service {
@@ -141,6 +142,16 @@ pub async fn forgetful() -> Service {
     start(false, |state| state.standings = Arc::new(Standings::new(Duration::ZERO))).await
 }
 
+/// The managers' listener beside a service, which asks the database about a credential at every request.
+pub async fn core_of(service: &Service, change: impl FnOnce(&mut State)) -> Service {
+    let (database, clock) = (Arc::clone(&service.database), Arc::clone(&service.clock));
+    instance(false, Crowd::default(), database, clock, core_router, |state| {
+        state.standings = Arc::new(Standings::new(Duration::ZERO));
+        change(state);
+    })
+    .await
+}
+
 /// An account with its credential.
 #[derive(Clone)]
 pub struct Account {
@@ -153,7 +164,7 @@ pub struct Account {
 impl Service {
     /// Another instance on the same database, with the same clock.
     pub async fn twin(&self, change: impl FnOnce(&mut State)) -> Service {
-        instance(false, Crowd::default(), Arc::clone(&self.database), Arc::clone(&self.clock), change).await
+        instance(false, Crowd::default(), Arc::clone(&self.database), Arc::clone(&self.clock), router, change).await
     }
 
     pub async fn account(&self, name: &str, role: Role) -> Account {

@@ -57,6 +57,7 @@ const COMMANDS: &[&str] = &[
     "account subscription",
     "account import",
     "audit",
+    "log",
     "recover",
     "target",
     "target list",

@@ -48,11 +48,14 @@ pub(in super::super) async fn connexion(dialect: Dialect, request: Request) -> R
         (identity.is_some(), identity.filter(|identity| peer::lets_in(identity.networks.as_deref(), address)));
     let Some((identity, empreinte)) = identity.zip(empreinte) else {
         dialect.told.attempts.failed(from, now);
+        let why = if known { "address_refused" } else { "unknown_empreinte" };
+        dialect.api.journal.refused(None, Some(from), why);
         let mut answer = Json(Answer { resultat: texts::INCONNU, gestionnaire: false, jwt: None }).into_response();
-        answer.extensions_mut().insert(TokenFailure(if known { "address_refused" } else { "unknown_empreinte" }));
+        answer.extensions_mut().insert(TokenFailure(why));
         return Ok(answer);
     };
     dialect.api.rates.account(identity.account, &identity.limits, &meter)?;
+    dialect.api.journal.issued(identity.account, Some(from), "kagesecur");
     let answer = Answer {
         resultat: if identity.is_subscribed(now) { texts::CONNECTE } else { texts::ABONNEMENT_EXPIRE },
         gestionnaire: identity.role == Role::Manager,
