@@ -104,12 +104,12 @@ async fn produce(api: State, caller: Caller, input: Input<BodyDataStream>, write
 }
 
 /// The last line. Without it the answer is not whole.
-fn end(tally: &Tally, stopped: Option<&(u64, Problem)>, fault: Option<&Problem>) -> Vec<u8> {
+fn end(tally: &Tally, stopped: Option<(u64, Problem)>, fault: Option<&Problem>) -> Vec<u8> {
     let mut said = json!({
         "lines": tally.lines, "accepted": tally.accepted, "created": tally.created, "refused": tally.lines - tally.accepted,
     });
     // Where reading ended, the next line is the first that is missing.
-    let stopped = stopped.map(|(line, problem)| (*line, problem)).or_else(|| fault.map(|problem| (tally.last + 1, problem)));
+    let stopped = stopped.or_else(|| fault.map(|problem| (tally.last + 1, problem.clone())));
     if let Some((line, problem)) = stopped {
         let mut why = problem.said();
         why.insert("line".into(), line.into());

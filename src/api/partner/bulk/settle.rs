@@ -1,6 +1,6 @@
 //! What becomes of a group of lines.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,12 +17,20 @@ const PLACE: (Duration, u32) = (Duration::from_millis(250), 40);
 
 /// Why nothing more is accepted, and the first line that was refused for it.
 #[derive(Debug, Default)]
-pub struct Stopped(OnceLock<(u64, Problem)>);
+pub struct Stopped(Mutex<Option<(u64, Problem)>>);
 
 impl Stopped {
-    /// The first reason.
-    pub fn first(&self) -> Option<&(u64, Problem)> {
-        self.0.get()
+    /// The reason of the first line.
+    pub fn first(&self) -> Option<(u64, Problem)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Several groups may be under way: the reason of the first line stands.
+    fn at(&self, line: u64, problem: Problem) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|(at, _)| line < *at) {
+            *first = Some((line, problem));
+        }
     }
 }
 
@@ -185,8 +193,7 @@ fn refuse(answers: &mut [Option<Answer>], code: Code) {
 fn stop(stopped: &Stopped, numbers: &[u64], answers: &mut [Option<Answer>], problem: Problem) {
     let code = problem.code();
     if let Some(at) = answers.iter().position(Option::is_none) {
-        // Two groups may be under way: the first word stands.
-        let _ = stopped.0.set((numbers[at], problem));
+        stopped.at(numbers[at], problem);
     }
     refuse(answers, code);
 }
