@@ -10,9 +10,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::sse::{self, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::operations::events::Told;
 use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
@@ -33,16 +35,23 @@ const STREAM: Duration = Duration::from_secs(600);
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
+    /// Only events behind this one.
     after: Option<u64>,
+    /// Events of a page; 100 when nothing is said.
+    #[schemars(range(min = 1, max = PAGE.1))]
     limit: Option<u32>,
+    /// Seconds an empty answer waits for an event.
+    #[schemars(range(max = MAX_WAIT))]
     wait: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Events")]
+pub(super) struct Answer {
+    #[schemars(with = "Vec<Told>")]
     events: Vec<Event>,
     /// What `after` must be for what follows.
     next: u64,

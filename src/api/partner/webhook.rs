@@ -3,16 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{StatusCode, Uri};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::event::beyond;
+use super::operations::events::{Kinds, Standing as StandingWord, Tried};
 use crate::api::State;
 use crate::api::body::JsonBytes;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
+use crate::api::openapi::schema;
 use crate::ledger::notices::{Delivery, Kind, NewWebhook, State as Standing, Webhook, WebhookError};
 use crate::webhooks::secret::{Secret, Vault};
 
@@ -33,13 +36,17 @@ impl From<WebhookError> for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct View {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
+pub(super) struct View {
     id: Uuid,
     url: String,
+    #[schemars(with = "Option<Vec<Kinds>>")]
     types: Option<Vec<String>>,
+    #[schemars(with = "StandingWord")]
     state: Standing,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     created_at: OffsetDateTime,
     /// Everything up to this event was taken.
     cursor: u64,
@@ -47,12 +54,16 @@ struct View {
     waiting: u64,
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time", default)]
     failing_since: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time", default)]
     next_try_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time", default)]
     parked_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "schema::Time", default)]
     previous_secret_until: Option<OffsetDateTime>,
 }
 
@@ -77,23 +88,29 @@ impl From<Webhook> for View {
 }
 
 /// A webhook with its secret, the only time it is shown.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewWebhook")]
+pub(super) struct Made {
     secret: String,
     #[serde(flatten)]
     webhook: View,
 }
 
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Webhooks")]
+pub(super) struct List {
     webhooks: Vec<View>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+#[schemars(rename = "WebhookWish")]
+pub(super) struct New {
     url: String,
+    /// Only these; all of them when it is left out.
+    #[schemars(with = "Option<Vec<Kinds>>", length(min = 1))]
     types: Option<Vec<String>>,
+    /// Begins behind this event; at the end of the log when it is left out.
     after: Option<u64>,
 }
 
@@ -175,10 +192,13 @@ pub async fn remove(api: State, caller: Caller, Path(id): Path<String>) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rotation {
+#[schemars(rename = "SecretWish")]
+pub(super) struct Rotation {
+    /// Seconds the one before signs as well.
     #[serde(default = "overlap")]
+    #[schemars(range(max = OVERLAP.1))]
     overlap: u32,
 }
 
@@ -186,10 +206,12 @@ fn overlap() -> u32 {
     OVERLAP.0
 }
 
-#[derive(Serialize)]
-struct Rotated {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewSecret")]
+pub(super) struct Rotated {
     secret: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "schema::Time")]
     previous_secret_until: OffsetDateTime,
 }
 
@@ -208,9 +230,10 @@ pub async fn rotate(api: State, caller: Caller, Path(id): Path<String>, body: Js
     Ok(Json(Rotated { secret, previous_secret_until }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Resumption {
+#[schemars(rename = "Resumption")]
+pub(super) struct Resumption {
     after: Option<u64>,
 }
 
@@ -234,15 +257,20 @@ pub async fn test(api: State, caller: Caller, Path(id): Path<String>) -> Result<
     Ok(StatusCode::ACCEPTED)
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Page {
+pub(super) struct Page {
+    /// Only older ones than this.
     before: Option<u64>,
+    /// 50 when nothing is said.
+    #[schemars(range(min = 1, max = PAGE.1))]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct History {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deliveries")]
+pub(super) struct History {
+    #[schemars(with = "Vec<Tried>")]
     deliveries: Vec<Delivery>,
     /// What `before` must be for older ones; none when there are none.
     next: Option<u64>,

@@ -1,13 +1,14 @@
 //! What the OpenAPI document says about these routes.
 
+pub(super) mod events;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{batch, erase, item, list, proof, service, submit, validation, validators, verify};
 use crate::api::error::Code;
 use crate::api::openapi::{Operation, schema};
-use crate::api::partner::certificate;
+use crate::api::partner::{batch, certificate, erase, item, list, proof, service, submit, validation, validators, verify};
 
 const PROOFS: &str = "proofs";
 const VALIDATIONS: &str = "validations";
@@ -44,7 +45,7 @@ fn one(operation: Operation) -> Operation {
     ])
 }
 
-pub(super) fn submit() -> Operation {
+pub(in crate::api::partner) fn submit() -> Operation {
     let answer = |created| {
         json!({ "proofs": [{
             "digest": DIGEST, "status": "pending", "batch": 1, "number": 1, "received_at": "2026-11-22T07:11:19.631019Z",
@@ -76,7 +77,7 @@ pub(super) fn submit() -> Operation {
         ])
 }
 
-pub(super) fn proofs() -> Operation {
+pub(in crate::api::partner) fn proofs() -> Operation {
     let example = json!({
         "number": 1, "digest": DIGEST, "status": "final", "batch": 1, "received_at": "2026-11-22T07:11:19.631019Z",
         "anchor_by": "2026-11-22T07:42:00Z", "overdue": false, "file_name": "letter.txt", "salt": SALT, "links": links(),
@@ -88,7 +89,7 @@ pub(super) fn proofs() -> Operation {
         .fails(&[Code::RateLimited])
 }
 
-pub(super) fn erase() -> Operation {
+pub(in crate::api::partner) fn erase() -> Operation {
     let example = json!({ "digest": DIGEST, "number": 1, "batch": 1, "erased_at": "2026-11-22T07:42:00Z" });
     one(Operation::new(PROOFS, "erase", "Erases salt and details of a final proof, for good"))
         .query::<erase::Wish>()
@@ -96,7 +97,7 @@ pub(super) fn erase() -> Operation {
         .fails(&[Code::ConfirmationMissing, Code::ErasureTooEarly, Code::DecisionKept])
 }
 
-pub(super) fn proof() -> Operation {
+pub(in crate::api::partner) fn proof() -> Operation {
     let example = json!({
         "digest": DIGEST, "status": "final", "batch": 1, "number": 1, "received_at": "2026-11-22T07:11:19.631019Z",
         "anchor_by": "2026-11-22T07:42:00Z", "overdue": false, "file_name": "letter.txt", "salt": SALT, "anchors": [anchor()],
@@ -109,7 +110,7 @@ pub(super) fn proof() -> Operation {
     )
 }
 
-pub(super) fn receipt() -> Operation {
+pub(in crate::api::partner) fn receipt() -> Operation {
     one(Operation::new(PROOFS, "receipt", "The receipt of a digest"))
         .about("The canonical bytes of SPEC.md §2, as soon as the root is in a block. Save them as they come.")
         .query::<proof::Wish>()
@@ -118,14 +119,14 @@ pub(super) fn receipt() -> Operation {
         .fails(&[Code::ReceiptNotReady])
 }
 
-pub(super) fn certificate() -> Operation {
+pub(in crate::api::partner) fn certificate() -> Operation {
     one(Operation::new(PROOFS, "certificate", "The certificate of a digest: a PDF for people, with the receipt attached"))
         .query::<certificate::Wish>()
         .gives_bytes(StatusCode::OK, "The certificate (PDF/A-3a).", "application/pdf")
         .tagged()
 }
 
-pub(super) fn promise() -> Operation {
+pub(in crate::api::partner) fn promise() -> Operation {
     one(Operation::new(PROOFS, "promise", "The signed promise about a digest: by when it is anchored"))
         .about("A JWS of SPEC.md §2.6, signed anew; what it says is what was stored when the digest was accepted.")
         .gives_bytes(StatusCode::OK, "The promise.", "application/jose")
@@ -141,7 +142,7 @@ fn listed() -> Value {
     json!({ "account": "acme", "approvals_needed": 1, "enough": true, "validators": validators })
 }
 
-pub(super) fn validators() -> Operation {
+pub(in crate::api::partner) fn validators() -> Operation {
     bound("validators", "Who decides about the documents of a manager or its client").gives::<validators::List>(
         StatusCode::OK,
         "They, and how many must approve.",
@@ -149,7 +150,7 @@ pub(super) fn validators() -> Operation {
     )
 }
 
-pub(super) fn require_validators() -> Operation {
+pub(in crate::api::partner) fn require_validators() -> Operation {
     bound("requireValidators", "How many approvals documents need that are submitted from now on")
         .takes::<validators::Rule>([("one", json!({ "approvals_needed": 1 }))])
         .gives::<validators::List>(StatusCode::OK, "As it is now.", listed())
@@ -161,13 +162,13 @@ fn validator(operation: Operation) -> Operation {
         .fails(&[Code::ValidatorUnknown])
 }
 
-pub(super) fn add_validator() -> Operation {
+pub(in crate::api::partner) fn add_validator() -> Operation {
     validator(bound("addValidator", "Lets a validator decide"))
         .gives::<validators::List>(StatusCode::CREATED, "It could not before.", listed())
         .gives::<validators::List>(StatusCode::OK, "It could already.", listed())
 }
 
-pub(super) fn remove_validator() -> Operation {
+pub(in crate::api::partner) fn remove_validator() -> Operation {
     validator(bound("removeValidator", "Lets a validator decide no more, also about what waits")).gives::<validators::List>(
         StatusCode::OK,
         "As it is now.",
@@ -190,13 +191,13 @@ fn validated(operation: Operation) -> Operation {
     operation.path::<Uuid>("id", "Id of the validation.", example_id().to_string()).fails(&[Code::ValidationUnknown])
 }
 
-pub(super) fn validations() -> Operation {
+pub(in crate::api::partner) fn validations() -> Operation {
     Operation::new(VALIDATIONS, "validations", "What waits for the caller, oldest first")
         .query::<validation::Page>()
         .gives::<validation::List>(StatusCode::OK, "A page.", json!({ "validations": [waiting()], "next": null }))
 }
 
-pub(super) fn validation() -> Operation {
+pub(in crate::api::partner) fn validation() -> Operation {
     validated(Operation::new(VALIDATIONS, "validation", "How a document stands with its validators")).gives::<validation::View>(
         StatusCode::OK,
         "For the owner and the validators it has now.",
@@ -204,7 +205,7 @@ pub(super) fn validation() -> Operation {
     )
 }
 
-pub(super) fn decide() -> Operation {
+pub(in crate::api::partner) fn decide() -> Operation {
     validated(Operation::new(VALIDATIONS, "decide", "Approves or refuses a document"))
         .about("The answer comes after the commit. Repeating a decision is safe; the first word of a validator stands.")
         .takes::<validation::Word>([("approve", json!({ "decision": "approve", "comment": "conforme" }))])
@@ -212,7 +213,7 @@ pub(super) fn decide() -> Operation {
         .fails(&[Code::ValidationSettled, Code::DecisionDiffers, Code::PoolFull, Code::ReadOnly])
 }
 
-pub(super) fn decision_receipt() -> Operation {
+pub(in crate::api::partner) fn decision_receipt() -> Operation {
     validated(Operation::new(VALIDATIONS, "decisionReceipt", "The receipt of a decision's statement"))
         .path::<schema::Digest>("digest", "`digest` of the decision.", DIGEST)
         .query::<proof::Wish>()
@@ -221,7 +222,7 @@ pub(super) fn decision_receipt() -> Operation {
         .fails(&[Code::ReceiptNotReady])
 }
 
-pub(super) fn verify() -> Operation {
+pub(in crate::api::partner) fn verify() -> Operation {
     let example = json!({
         "verdict": "not_yet", "code": "not_sealed", "detail": "accepted, but its batch is not sealed yet", "status": "pending",
         "anchor_by": "2026-11-22T07:42:00Z", "anchors": [], "note": verify::NOTE,
@@ -232,7 +233,7 @@ pub(super) fn verify() -> Operation {
         .fails(&[Code::DigestInvalid, Code::ProofUnknown, Code::ProofErased])
 }
 
-pub(super) fn status() -> Operation {
+pub(in crate::api::partner) fn status() -> Operation {
     let example = json!({
         "time": "2026-11-22T08:00:00.5Z", "oldest_pending_age": 2, "next_seal": "2026-11-22T08:01:00Z",
         "last_sealed": { "batch": 41, "sealed_at": "2026-11-22T08:00:00Z" },
@@ -251,7 +252,7 @@ pub(super) fn status() -> Operation {
         .tagged()
 }
 
-pub(super) fn batch() -> Operation {
+pub(in crate::api::partner) fn batch() -> Operation {
     let example = json!({
         "number": 1, "state": "sealed",
         "header": "{\"batch\":1,\"count\":1}", "size": 2, "root": DIGEST, "sealed_at": "2026-11-22T07:12:00Z",
@@ -264,7 +265,7 @@ pub(super) fn batch() -> Operation {
         .fails(&[Code::BatchUnknown])
 }
 
-pub(super) fn tile() -> Operation {
+pub(in crate::api::partner) fn tile() -> Operation {
     Operation::new(PUBLIC, "tile", "A tile of a batch's tree (C2SP tlog-tiles)")
         .path::<schema::Number>("number", "Number of the batch.", 1)
         .path::<schema::TileLevel>("level", "Level of the tile.", 0)
