@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
+use sceau_verifier::Digest;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
@@ -21,6 +22,12 @@ use super::error::{Code, Problem, Result};
 pub struct JsonBytes(Vec<u8>);
 
 impl JsonBytes {
+    /// Tells this request from others: SHA-256 over what is asked and the body.
+    #[must_use]
+    pub fn fingerprint(&self, asked: &str) -> [u8; 32] {
+        Digest::of(&[asked.as_bytes(), &[0], &self.0].concat()).into()
+    }
+
     /// Reads them as `T`.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod promise;
 pub mod receipt;
 pub mod routes;
 pub mod secret;
+pub mod streams;
 pub mod token;
 pub mod traffic;
 
@@ -44,6 +45,7 @@ use self::limit::Rates;
 use self::news::News;
 use self::overview::Overview;
 use self::secret::Pepper;
+use self::streams::Streams;
 use self::token::Tokens;
 use self::traffic::Traffic;
 use crate::ledger::Ledger;
@@ -142,6 +144,8 @@ pub struct Limits {
     pub commit: Duration,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// A stream of lines may stand still for so long.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
@@ -151,6 +155,7 @@ impl Default for Limits {
             body: Duration::from_secs(10),
             commit: Duration::from_secs(12),
             body_bytes: 8 * 1024 * 1024,
+            idle: Duration::from_secs(60),
         }
     }
 }
@@ -188,6 +193,8 @@ pub struct State {
     pub news: Arc<News>,
     /// Where webhooks may lead.
     pub allowed: Arc<Allowed>,
+    /// Streams of lines under way.
+    pub streams: Arc<Streams>,
 }
 
 impl State {
@@ -222,6 +229,7 @@ impl State {
             traffic: Traffic::default(),
             news: Arc::default(),
             allowed: Arc::default(),
+            streams: Arc::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::batches::{Sealed, key as batch_key};
 use super::{Report, Result, shown, validations};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TileRow;
+use crate::ledger::entries::Row;
 
 /// Tiles read at once: 4 MiB of hashes.
 const PAGE: i64 = 512;
@@ -17,8 +18,20 @@ pub(super) async fn check_strays(ledger: &Ledger, report: &mut Report) -> Result
         let key = format!("account_id={} digest={}", stray.account_id, shown(&stray.digest));
         report.add("proofs", key, format!("batch {}: {}", stray.batch, stray.why));
     }
+    for stray in ledger.audit_erased(1_000).await? {
+        report.add("proofs", format!("account_id={} digest={}", stray.account_id, shown(&stray.digest)), stray.why);
+    }
     if let Some((batch, level, index)) = ledger.audit_early_tile().await? {
         report.add("tiles", tile_key(batch, level.into(), i64::from(index)), "its batch is not sealed");
+    }
+    Ok(())
+}
+
+/// By which labels proofs are found.
+pub(super) async fn check_labels(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    for (account, number, label) in ledger.audit_labels(1_000).await? {
+        let what = format!("the label {label:?} is not one of its proof's, or is not kept");
+        report.add("proof_labels", format!("account_id={account} number={number}"), what);
     }
     Ok(())
 }
@@ -36,9 +49,9 @@ pub(super) async fn check_doubled(ledger: &Ledger, report: &mut Report) -> Resul
 pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Report) -> Result<()> {
     let number = sealed.number.unsigned_abs();
     let (mut leaves, mut marked) = (vec![sealed.header.leaf().into()], Vec::new());
-    let look = |entry: &[u8; 48]| {
-        leaves.push(merkle::leaf_hash(entry).into());
-        marked.extend(decision_of(entry));
+    let look = |row: Row<'_>| {
+        leaves.push(leaf_of(row));
+        marked.extend(decision_of(row));
     };
     let count = ledger.each_entry(number, look).await?;
     validations::check_marked(ledger, sealed.number, &marked, report).await?;
@@ -74,12 +87,21 @@ pub(super) async fn check_tree(ledger: &Ledger, sealed: &Sealed, report: &mut Re
 /// The entries of a batch without a tree: of them only the decisions can be compared with anything.
 pub(super) async fn check_pool(ledger: &Ledger, batch: i64, report: &mut Report) -> Result<()> {
     let mut marked = Vec::new();
-    ledger.each_entry(batch.unsigned_abs(), |entry| marked.extend(decision_of(entry))).await?;
+    ledger.each_entry(batch.unsigned_abs(), |row| marked.extend(decision_of(row))).await?;
     validations::check_marked(ledger, batch, &marked, report).await
 }
 
+/// The leaf of an entry; of an erased one it stands in its place.
+fn leaf_of(row: Row<'_>) -> [u8; 32] {
+    match row {
+        Row::Entry(entry) => merkle::leaf_hash(entry).into(),
+        Row::Leaf(leaf) => *leaf,
+    }
+}
+
 /// The digest of an entry whose salt marks it as a decision.
-fn decision_of(entry: &[u8; 48]) -> Option<Vec<u8>> {
+fn decision_of(row: Row<'_>) -> Option<Vec<u8>> {
+    let Row::Entry(entry) = row else { return None };
     let (digest, salt) = entry.split_at(Digest::LEN);
     let mark = decision::salt(&Digest::try_from(digest).ok()?);
     (mark.as_bytes()[..] == *salt).then(|| digest.to_vec())
@@ -90,19 +112,21 @@ async fn compare(ledger: &Ledger, batch: i64, proofs: &[[u8; 32]], leaves: &[[u8
     let surplus: Vec<&[u8; 32]> = proofs.iter().filter(|proof| leaves.binary_search(proof).is_err()).collect();
     let mut named = Vec::new();
     if !surplus.is_empty() {
-        let find = |entry: &[u8; 48]| {
-            let leaf: [u8; 32] = merkle::leaf_hash(entry).into();
-            if surplus.binary_search(&&leaf).is_ok() && named.len() < super::NAMED {
-                named.push(*entry);
+        let find = |row: Row<'_>| {
+            if surplus.binary_search(&&leaf_of(row)).is_ok() && named.len() < super::NAMED {
+                named.push(match row {
+                    Row::Entry(entry) => (entry[..32].to_vec(), Some(entry[32..].to_vec())),
+                    Row::Leaf(leaf) => (leaf.to_vec(), None),
+                });
             }
         };
         ledger.each_entry(batch.unsigned_abs(), find).await?;
     }
-    for entry in &named {
-        let owner = ledger.audit_owner(batch, &entry[..32], &entry[32..]).await?.unwrap_or_default();
+    for (digest, salt) in &named {
+        let owner = ledger.audit_owner(batch, digest, salt.as_deref()).await?.unwrap_or_default();
         report.add(
             "proofs",
-            format!("account_id={owner} digest={}", shown(&entry[..32])),
+            format!("account_id={owner} digest={}", shown(digest)),
             format!("its leaf is not in the tree of batch {batch}"),
         );
     }

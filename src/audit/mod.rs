@@ -122,6 +122,7 @@ pub async fn run(ledger: &Ledger, witnesses: &[Witness], mut progress: impl FnMu
     // Last: what is amiss here follows from the proofs, if they are amiss.
     numbers::check(ledger, &mut report).await?;
     entries::check_doubled(ledger, &mut report).await?;
+    entries::check_labels(ledger, &mut report).await?;
     Ok(report)
 }
 

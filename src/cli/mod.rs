@@ -55,8 +55,10 @@ struct Cli {
 enum Command {
     Submit(submit::Submit),
     Status(lookup::Status),
+    List(lookup::List),
     Receipt(lookup::GetReceipt),
     Certificate(lookup::GetCertificate),
+    Erase(lookup::Erase),
     Validations(validations::Validations),
     Validators(validators::Validators),
     Events(events::Events),
@@ -102,8 +104,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ending> {
     let ending = match cli.command {
         Command::Submit(command) => submit::run(command, &mut out).await,
         Command::Status(command) => lookup::status(command, &mut out).await,
+        Command::List(command) => lookup::list(command, &mut out).await,
         Command::Receipt(command) => lookup::receipt(command, &mut out).await,
         Command::Certificate(command) => lookup::certificate(command, &mut out).await,
+        Command::Erase(command) => lookup::erase(command, &mut out).await,
         Command::Validations(command) => validations::run(command, &mut out).await,
         Command::Validators(command) => validators::run(command, &mut out).await,
         Command::Events(command) => events::events(command, &mut out).await,

@@ -253,13 +253,56 @@ impl Ledger {
         .await?)
     }
 
+    /// Proofs without a salt that nobody erased, and erasures whose proof is another than they say, up to `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_erased(&self, limit: i64) -> Result<Vec<StrayRow>> {
+        Ok(sqlx::query_as!(
+            StrayRow,
+            r#"select account_id as "account_id!", digest as "digest!", batch as "batch!", why as "why!" from (
+                 select p.account_id, p.digest, p.batch, 'it has no salt, and nobody erased it' as why
+                   from proofs p left join erasures e on e.account_id = p.account_id and e.number = p.number and e.leaf = p.digest
+                   where p.salt is null and e.number is null
+                 union all
+                 select e.account_id, e.leaf, 0, 'it was erased, and yet it is not as it was left'
+                   from erasures e left join proofs p on p.account_id = e.account_id and p.number = e.number
+                   where p.salt is not null or p.digest is distinct from e.leaf or exists (
+                     select from proof_details d where d.account_id = e.account_id and d.digest = e.leaf)
+               ) odd order by 1, 2 limit $1"#,
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Labels that are kept of no proof, or of one that does not have them, and those that are missing, up to `limit`: account,
+    /// number and label.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn audit_labels(&self, limit: i64) -> Result<Vec<(i64, i64, String)>> {
+        let rows = sqlx::query!(
+            r#"select coalesce(k.account_id, s.account_id) as "account_id!", coalesce(k.number, s.number) as "number!",
+                 coalesce(k.label, s.label) as "label!"
+               from proof_labels k full join (
+                 select distinct d.account_id, u.label, p.number from proof_details d cross join lateral unnest(d.labels) as u (label)
+                   join proofs p on p.account_id = d.account_id and p.digest = d.digest
+               ) s on s.account_id = k.account_id and s.number = k.number and s.label = k.label
+               where k.label is null or s.label is null
+               order by 1, 2 limit $1"#,
+            limit
+        );
+        Ok(rows.fetch_all(self.pool()).await?.into_iter().map(|row| (row.account_id, row.number, row.label)).collect())
+    }
+
     /// Accounts that have this digest in this batch with this salt.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn audit_owner(&self, batch: i64, digest: &[u8], salt: &[u8]) -> Result<Option<i64>> {
+    pub async fn audit_owner(&self, batch: i64, digest: &[u8], salt: Option<&[u8]>) -> Result<Option<i64>> {
         let query = sqlx::query_scalar!(
-            "select account_id from proofs where batch = $1 and digest = $2 and salt = $3 limit 1",
+            "select account_id from proofs where batch = $1 and digest = $2 and salt is not distinct from $3 limit 1",
             batch,
             digest,
             salt

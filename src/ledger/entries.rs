@@ -9,13 +9,21 @@ use super::{Ledger, LedgerError, Result};
 /// Bytes of an entry: digest and salt.
 const ENTRY: usize = 48;
 
+/// What stands in the tree for one proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row<'a> {
+    /// The entry, `digest ‖ salt`.
+    Entry(&'a [u8; ENTRY]),
+    /// The hash of its leaf: the entry was erased.
+    Leaf(&'a [u8; 32]),
+}
+
 impl Ledger {
-    /// Calls `each` with every entry (`digest ‖ salt`, 48 bytes) of a closed or sealed batch, in no particular order, and
-    /// answers their number. Memory does not grow with the batch.
+    /// Calls `each` with every entry of a closed or sealed batch, in no particular order, and answers their number. Memory does not grow with the batch.
     ///
     /// # Errors
     /// When the database cannot be read, or answers something else than its documented binary COPY format.
-    pub async fn each_entry(&self, batch: u64, mut each: impl FnMut(&[u8; ENTRY])) -> Result<u64> {
+    pub async fn each_entry(&self, batch: u64, mut each: impl FnMut(Row<'_>)) -> Result<u64> {
         let query = format!("copy (select digest, salt from proofs where batch = {batch}) to stdout (format binary)");
         let mut connection = Unfinished(Some(self.pool().acquire().await?));
         let mut parser = Parser::default();
@@ -49,7 +57,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Splits the binary COPY format (PostgreSQL manual, COPY, "Binary Format") of two columns of 32 and 16 bytes.
+/// Splits the binary COPY format (PostgreSQL manual, COPY, "Binary Format") of two columns of 32 and 16 bytes, the second of
+/// which may be null.
 #[derive(Default)]
 struct Parser {
     left: Vec<u8>,
@@ -60,10 +69,14 @@ struct Parser {
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 const HEADER: usize = 19;
-const ROW: usize = 2 + 4 + 32 + 4 + 16;
+/// Up to the length of the salt; the salt follows.
+const ROW: usize = 2 + 4 + 32 + 4;
+const SALT: usize = 16;
+/// The length of a column that is null.
+const NULL: [u8; 4] = [0xff; 4];
 
 impl Parser {
-    fn feed(&mut self, chunk: &[u8], each: &mut impl FnMut(&[u8; ENTRY])) -> Result<()> {
+    fn feed(&mut self, chunk: &[u8], each: &mut impl FnMut(Row<'_>)) -> Result<()> {
         if self.left.is_empty() {
             let used = self.split(chunk, each)?;
             self.left.extend_from_slice(&chunk[used..]);
@@ -77,7 +90,7 @@ impl Parser {
         Ok(())
     }
 
-    fn split(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8; ENTRY])) -> Result<usize> {
+    fn split(&mut self, bytes: &[u8], each: &mut impl FnMut(Row<'_>)) -> Result<usize> {
         let mut at = 0;
         if !self.started {
             if bytes.len() < HEADER {
@@ -99,15 +112,25 @@ impl Parser {
                 continue;
             }
             let Some(row) = bytes.get(at..at + ROW) else { break };
-            if row[..6] != [0, 2, 0, 0, 0, 32] || row[38..42] != [0, 0, 0, 16] {
+            let erased = row[38..] == NULL;
+            if row[..6] != [0, 2, 0, 0, 0, 32] || (row[38..] != [0, 0, 0, SALT as u8] && !erased) {
                 return Err(strange("row"));
             }
             let mut entry = [0; ENTRY];
             entry[..32].copy_from_slice(&row[6..38]);
-            entry[32..].copy_from_slice(&row[42..]);
-            each(&entry);
-            self.rows += 1;
             at += ROW;
+            if erased {
+                each(Row::Leaf(entry.first_chunk().expect("an entry is longer than a hash")));
+            } else {
+                let Some(salt) = bytes.get(at..at + SALT) else {
+                    at -= ROW;
+                    break;
+                };
+                entry[32..].copy_from_slice(salt);
+                at += SALT;
+                each(Row::Entry(&entry));
+            }
+            self.rows += 1;
         }
         Ok(at)
     }
@@ -131,17 +154,27 @@ mod tests {
         for row in 0..rows {
             bytes.extend([0, 2, 0, 0, 0, 32]);
             bytes.extend([row; 32]);
-            bytes.extend([0, 0, 0, 16]);
-            bytes.extend([row ^ 0xff; 16]);
+            // The last but one was erased.
+            if row + 2 == rows {
+                bytes.extend(NULL);
+            } else {
+                bytes.extend([0, 0, 0, 16]);
+                bytes.extend([row ^ 0xff; 16]);
+            }
         }
         bytes.extend([0xff, 0xff]);
         bytes
     }
 
-    fn parse(bytes: &[u8], step: usize) -> Result<Vec<[u8; ENTRY]>> {
+    fn parse(bytes: &[u8], step: usize) -> Result<Vec<Vec<u8>>> {
         let (mut parser, mut entries) = (Parser::default(), Vec::new());
         for chunk in bytes.chunks(step) {
-            parser.feed(chunk, &mut |entry| entries.push(*entry))?;
+            parser.feed(chunk, &mut |row| {
+                entries.push(match row {
+                    Row::Entry(entry) => entry.to_vec(),
+                    Row::Leaf(leaf) => leaf.to_vec(),
+                });
+            })?;
         }
         parser.finish().map(|rows| {
             assert_eq!(rows, entries.len() as u64);
@@ -155,14 +188,14 @@ mod tests {
         for step in 1..=bytes.len() {
             let entries = parse(&bytes, step).unwrap();
             assert_eq!(entries.len(), 5);
-            assert_eq!(entries[3][..32], [3; 32]);
-            assert_eq!(entries[3][32..], [0xfc; 16]);
+            assert_eq!(entries[3], [3; 32]);
+            assert_eq!(entries[4], [&[4; 32][..], &[0xfb; 16]].concat());
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        let bytes = copy_of(2);
+        let bytes = copy_of(3);
         assert!(parse(&bytes[..bytes.len() - 1], 7).is_err(), "cut off");
         assert!(parse(&bytes[..bytes.len() - 2], 64).is_err(), "no trailer");
         for (at, what) in

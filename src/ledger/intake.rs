@@ -128,6 +128,8 @@ impl Default for Limits {
 
 struct Job {
     items: Vec<Submission>,
+    /// One an item, or none at all: then they are drawn.
+    salts: Vec<Salt>,
     answer: oneshot::Sender<std::result::Result<Vec<Accepted>, Arc<LedgerError>>>,
     _place: OwnedSemaphorePermit,
 }
@@ -179,14 +181,23 @@ impl Intake {
     /// # Errors
     /// All or nothing is acknowledged; see [`IntakeError`].
     pub async fn accept(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
-        let accepted = self.take(items).await;
+        self.accept_with(items, Vec::new()).await
+    }
+
+    /// As [`Self::accept`], with salts that were drawn before, one an item: whoever calls again with the same ones is answered
+    /// as the first time.
+    ///
+    /// # Errors
+    /// See [`IntakeError`].
+    pub async fn accept_with(&self, items: Vec<Submission>, salts: Vec<Salt>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+        let accepted = self.take(items, salts).await;
         if let Err(error) = &accepted {
             self.events.refused.get_or_create(&[("reason", error.reason())]).inc();
         }
         accepted
     }
 
-    async fn take(&self, items: Vec<Submission>) -> std::result::Result<Vec<Accepted>, IntakeError> {
+    async fn take(&self, items: Vec<Submission>, salts: Vec<Salt>) -> std::result::Result<Vec<Accepted>, IntakeError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
@@ -194,7 +205,7 @@ impl Intake {
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { items, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
+        self.jobs.send(Job { items, salts, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
     }
 
@@ -251,8 +262,7 @@ async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::Un
 async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, mut batch: Vec<Job>) {
     let mut late = Vec::new();
     while !batch.is_empty() {
-        let all: Vec<&Submission> = batch.iter().flat_map(|job| &job.items).collect();
-        match commit(ledger, entropy, patience, &all).await {
+        match commit(ledger, entropy, patience, &batch).await {
             Ok(mut accepted) => {
                 for job in batch.drain(..).rev() {
                     let own = accepted.split_off(accepted.len() - job.items.len());
@@ -275,15 +285,15 @@ async fn settle(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, mut 
         }
     }
     for job in late {
-        let own: Vec<&Submission> = job.items.iter().collect();
-        let _ = job.answer.send(commit(ledger, entropy, patience, &own).await.map_err(Arc::new));
+        let settled = commit(ledger, entropy, patience, std::slice::from_ref(&job)).await.map_err(Arc::new);
+        let _ = job.answer.send(settled);
     }
 }
 
 /// Inserts, and counts what was accepted.
-async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, jobs: &[Job]) -> Result<Vec<Accepted>> {
     let begun = tokio::time::Instant::now();
-    let accepted = insert(ledger, entropy, patience, items).await?;
+    let accepted = insert(ledger, entropy, patience, jobs).await?;
     let events = ledger.events();
     let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
     events.accepted.inc_by(fresh);
@@ -295,9 +305,18 @@ async fn commit(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, item
 
 /// Inserts with the same salts until the database says yes or no: when an answer was lost after the commit, the second
 /// run finds the rows of the first by their salts and reports them as fresh.
-async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, items: &[&Submission]) -> Result<Vec<Accepted>> {
+async fn insert(ledger: &Ledger, entropy: &dyn Entropy, patience: Duration, jobs: &[Job]) -> Result<Vec<Accepted>> {
+    let items: Vec<&Submission> = jobs.iter().flat_map(|job| &job.items).collect();
+    let items = &items[..];
     let mut salts = vec![0; items.len() * 16];
     entropy.fill(&mut salts);
+    let mut at = 0;
+    for job in jobs {
+        for (place, salt) in salts[at..].chunks_exact_mut(Salt::LEN).zip(&job.salts) {
+            place.copy_from_slice(salt.as_bytes());
+        }
+        at += job.items.len() * Salt::LEN;
+    }
     let salts: Vec<&[u8]> = salts.chunks_exact(16).collect();
     // Given up here, it may be done there all the same: the next try waits for it and finds its rows.
     let salts = &salts;

@@ -80,10 +80,10 @@ impl Ledger {
     /// When the database cannot be asked.
     pub async fn proof(&self, account: AccountId, digest: &Digest) -> Result<Option<Proof>> {
         let row = sqlx::query!(
-            r#"select p.salt, p.batch, p.received_at, p.number, p.anchor_by, d.file_name as "file_name?", d.reference as "reference?",
+            r#"select p.salt as "salt!", p.batch, p.received_at, p.number, p.anchor_by, d.file_name as "file_name?", d.reference as "reference?",
                  d.labels as "labels?", d.metadata as "metadata?"
                from proofs p left join proof_details d on d.account_id = p.account_id and d.digest = p.digest
-               where p.account_id = $1 and p.digest = $2"#,
+               where p.account_id = $1 and p.digest = $2 and p.salt is not null"#,
             account.0,
             digest.as_ref(),
         )

@@ -12,6 +12,7 @@ use super::schedule::Schedule;
 use super::{Result, Step, StepError, with_lease};
 use crate::ledger::Ledger;
 use crate::ledger::batches::{ClosedBatch, SealedBatch};
+use crate::ledger::entries::Row;
 use crate::ledger::leases::Lease;
 use crate::ledger::tiles::NewTile;
 
@@ -127,8 +128,11 @@ impl Sealer {
 }
 
 /// Hash of the leaf of an entry as it is stored.
-pub(super) fn leaf_of(stored: &[u8; 48]) -> [u8; 32] {
-    sceau_verifier::merkle::leaf_hash(stored).into()
+pub(super) fn leaf_of(row: Row<'_>) -> [u8; 32] {
+    match row {
+        Row::Entry(entry) => sceau_verifier::merkle::leaf_hash(entry).into(),
+        Row::Leaf(leaf) => *leaf,
+    }
 }
 
 /// Headers carry whole seconds.

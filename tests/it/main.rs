@@ -22,5 +22,6 @@ mod pipeline;
 mod publisher;
 mod several;
 mod simulation;
+mod streams;
 mod support;
 mod validations;

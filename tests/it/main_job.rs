@@ -88,6 +88,28 @@ fn verdict(file: &Path, receipt: &Path, block_hash: &str) -> (i32, String) {
     answer
 }
 
+/// Both verifiers' exit status and outcome for the one promise in a folder, which must be the same.
+fn kept(folder: &Path, file: &Path, receipt: &Path, block_hash: &str) -> (i32, String) {
+    let named = |prefix: &str| {
+        let found = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path());
+        found.into_iter().find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+    };
+    let (promise, keys) = (named("promise-").expect("a promise"), named("keys-").expect("keys"));
+    let second = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check.py");
+    let answers = [(verifier(), None), ("python3".into(), Some(second))].map(|(program, script)| {
+        let mut command = Command::new(program);
+        command.args(script).arg("--promise").arg(&promise).arg("--keys").arg(&keys).arg(file);
+        let output = command.arg("--receipt").arg(receipt).args(["--block-hash", block_hash, "--json"]).output();
+        let output = output.expect("a verifier runs");
+        let answer: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().expect("an exit status"), answer["outcome"].as_str().unwrap_or_default().to_owned())
+    });
+    assert_eq!(answers[0], answers[1], "sceau-verify and check.py disagree on {}", promise.display());
+    let [answer, _] = answers;
+    answer
+}
+
 /// The demo account logs in, registers and verifies with the client written from the dialect's page.
 fn speaks_kagesecur(home: &Path, told: &Value) {
     let (clef, file) = (home.join("clef"), home.join("pièce.txt"));
@@ -161,6 +183,19 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
         .expect("sceau runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 
+    // The operator's word, kept with the program a partner has: submitting again is answered like the first time.
+    let promises = home.path().join("promises");
+    let run = Command::new(env!("CARGO_BIN_EXE_sceau"))
+        .args(["submit", "--promises"])
+        .args([&promises, &files.join("contrat.txt"), &files.join("photo.bin")])
+        .env("SCEAU_API_URL", text(&told["api_url"]))
+        .env("SCEAU_CA_CERT", text(&told["ca_cert"]))
+        .env("SCEAU_CONSUMER_KEY", text(&partner["consumer_key"]))
+        .env("SCEAU_CONSUMER_SECRET", text(&partner["consumer_secret"]))
+        .output()
+        .expect("sceau runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+
     // A second stack on the same ports is one clear error.
     let other = home.path().join("other");
     std::fs::create_dir(&other).expect("a folder");
@@ -182,6 +217,9 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
         assert_eq!(verdict(&file, &receipt, &block_hash), (0, "ok".into()), "{name}");
         if name == "contrat.txt" {
             assert_eq!(verdict(&file, &certificate, &block_hash), (0, "ok".into()), "the receipt inside the certificate");
+            assert_eq!(kept(&promises, &file, &receipt, &block_hash), (0, "kept".into()));
+            let other = files.join("sub/empty");
+            assert_eq!(kept(&promises, &other, &receipt, &block_hash), (1, "given".into()), "not promised there");
             let inside = crate::certificate::attachments(&std::fs::read(&certificate).expect("a certificate"));
             assert_eq!(inside["receipt.json"].1, bytes);
         }

@@ -38,17 +38,17 @@ pub struct Caller {
     pub meter: Meter,
     /// Until when the account may submit; `None`: without end.
     pub subscribed_until: Option<OffsetDateTime>,
-    /// What let it in.
-    pass: Pass,
+    /// What it proved itself with.
+    pub shown: Shown,
 }
 
-/// What somebody was let in with, for looking again while an answer takes long.
+/// What a caller proved itself with.
 #[derive(Debug, Clone)]
-struct Pass {
-    client_id: String,
-    /// `None`: key and secret.
+pub struct Shown {
+    /// The consumer key.
+    pub key: String,
+    /// The token; `None` for key and secret.
     claims: Option<Arc<Claims>>,
-    address: Option<std::net::IpAddr>,
 }
 
 impl Caller {
@@ -62,16 +62,25 @@ impl Caller {
 }
 
 impl Caller {
-    /// Whether a request would still be let in that was when this one came: the token has not expired, and nothing was
-    /// disabled or revoked since. False also when that cannot be found out.
+    /// Passes while the credential is what it was when the request began: for answers that take long. The end of a token's
+    /// life does not end what began before it.
+    ///
+    /// # Errors
+    /// [`Code::AccountDisabled`], [`Code::TokenInvalid`], and those of the database.
+    pub async fn still(&self, api: &State) -> Result<()> {
+        let standing = api.standings.of(&self.shown.key, || api.ledger.credential(&self.shown.key)).await?;
+        let credential = standing.filter(|credential| credential.active).ok_or(Code::AccountDisabled)?;
+        if self.shown.claims.as_ref().is_some_and(|claims| is_revoked(claims, &credential)) {
+            return Err(refused(Code::TokenInvalid, "the token was revoked"));
+        }
+        Ok(())
+    }
+
+    /// Whether a request of this caller would still be let in: the token has not expired, and nothing was disabled or revoked
+    /// since. False also when that cannot be found out.
     pub async fn is_still_welcome(&self, api: &State) -> bool {
-        let Pass { client_id, claims, address } = &self.pass;
-        let Ok(Some(credential)) = api.standings.of(client_id, || api.ledger.credential(client_id)).await else { return false };
-        let good = match claims {
-            Some(claims) => api.ports.clock.now() < claims.accepted_until() && !is_revoked(claims, &credential),
-            None => credential.basic,
-        };
-        good && credential.active && credential.lets_in(*address)
+        let in_time = |claims: &Arc<Claims>| api.ports.clock.now() < claims.accepted_until();
+        self.shown.claims.as_ref().is_none_or(in_time) && self.still(api).await.is_ok()
     }
 
     /// Passes when the token has `scope`.
@@ -100,17 +109,12 @@ impl FromRequestParts<State> for Caller {
         };
         let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
         let address = peer::address(parts, &api.trusted);
-        let (credential, scopes, pass) = match given(&parts.headers)? {
-            Given::Bearer(token) => {
-                let (credential, scopes, claims) = by_token(api, token).await?;
-                (credential, scopes, Pass { client_id: claims.client_id.clone(), claims: Some(claims), address })
-            }
+        let (credential, scopes, shown) = match given(&parts.headers)? {
+            Given::Bearer(token) => by_token(api, token).await?,
             Given::Basic(presented) => {
                 api.rates.may_try(address, &meter)?;
                 match by_secret(api, &presented).await? {
-                    Some((credential, scopes)) => {
-                        (credential, scopes, Pass { client_id: presented.client_id.clone(), claims: None, address })
-                    }
+                    Some(found) => found,
                     None => {
                         api.rates.stranger(address, &meter)?;
                         return Err(wrong());
@@ -128,7 +132,7 @@ impl FromRequestParts<State> for Caller {
         let (account, role, limits) = (credential.account, credential.role, credential.limits);
         let subscribed_until = credential.subscribed_until;
         let name = credential.name.clone();
-        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, pass };
+        let caller = Self { account, name, role, scopes, limits, meter, subscribed_until, shown };
         caller.need(scope)?;
         Ok(caller)
     }
@@ -162,7 +166,7 @@ fn given(headers: &HeaderMap) -> Result<Given<'_>> {
     }
 }
 
-async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Arc<Claims>)> {
+async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, Shown)> {
     let claims = api.tokens.check(token, api.ports.clock.now()).map_err(|why| match why {
         Refused::Expired => refused(Code::TokenExpired, "the token has expired"),
         Refused::Invalid => refused(Code::TokenInvalid, "the token is not valid"),
@@ -175,7 +179,8 @@ async fn by_token(api: &State, token: &str) -> Result<(Arc<Credential>, Scopes, 
     }
     let scopes = Scopes::parse(&claims.scope).ok_or_else(|| refused(Code::TokenInvalid, "the token's scope is not one"))?;
     let scopes = scopes.and(Scopes::of_role(credential.role));
-    Ok((credential, scopes, claims))
+    let shown = Shown { key: claims.client_id.clone(), claims: Some(claims) };
+    Ok((credential, scopes, shown))
 }
 
 fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
@@ -184,13 +189,13 @@ fn is_revoked(claims: &Claims, credential: &Credential) -> bool {
 }
 
 /// `None` for an unknown key, a wrong secret, and an account that does not take them here: which it was is not said.
-async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes)>> {
+async fn by_secret(api: &State, presented: &Presented) -> Result<Option<(Arc<Credential>, Scopes, Shown)>> {
     let key = &presented.client_id;
     let known = if presented.could_be_ours() { api.standings.of(key, || api.ledger.credential(key)).await? } else { None };
     let proven = api.pepper.matches(presented.secret.expose_secret(), known.as_ref().map(|credential| &credential.secret_hash));
     Ok(known.filter(|credential| proven && credential.basic).map(|credential| {
         let scopes = Scopes::of_role(credential.role);
-        (credential, scopes)
+        (credential, scopes, Shown { key: presented.client_id.clone(), claims: None })
     }))
 }
 

@@ -94,6 +94,20 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
     /// The body did not arrive in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    /// The `Idempotency-Key` is none: 1 to 255 visible ASCII characters, once, and not with a stream of lines.
+    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, "The idempotency key is not one";
+    /// Erasing cannot be taken back: say `irrevocable=true` in the query.
+    ConfirmationMissing = "confirmation_missing", BAD_REQUEST, "Erasing must be confirmed";
+    /// A request with this `Idempotency-Key` is under way. Try again after `Retry-After` seconds.
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this key is under way";
+    /// The proof is not final yet, or one of its anchors is still on its way. `proof_status` says how far it is. Nothing was
+    /// erased: try again later.
+    ErasureTooEarly = "erasure_too_early", CONFLICT, "The proof cannot be erased yet";
+    /// The proof is what a validator decided, which is kept. Nothing was erased.
+    DecisionKept = "decision_kept", CONFLICT, "A decision cannot be erased";
+    /// The account's proof of this digest was erased: its salt and all that was said about it are gone. `number`, `batch` and
+    /// `erased_at` say which and when.
+    ProofErased = "proof_erased", GONE, "The proof was erased";
     /// The proof is not anchored yet, or not final where that was asked for. `proof_status` says how far it is, `anchor_by`
     /// by when it is promised.
     ReceiptNotReady = "receipt_not_ready", CONFLICT, "There is no receipt yet";
@@ -120,6 +134,8 @@ codes! {
     BodyInvalid = "body_invalid", UNPROCESSABLE_ENTITY, "The body is not what this route takes";
     /// A submission has 1 to 10,000 proofs.
     ProofsCount = "proofs_count", UNPROCESSABLE_ENTITY, "Too few or too many proofs";
+    /// The `Idempotency-Key` was used for another request before. Nothing was done: take a new key.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The key was used for another request";
     /// Some proofs of the submission are not in order, and nothing of it was stored. `errors` lists the first 100 by
     /// their position in the submission, `error_count` says how many there are.
     ProofsInvalid = "proofs_invalid", UNPROCESSABLE_ENTITY, "Some proofs are not in order";

@@ -72,6 +72,26 @@ impl Problem {
         self
     }
 
+    /// What it says inside an answer that has begun: `code`, `status`, `detail`, members, `retry_after`. Its cause is logged.
+    #[must_use]
+    pub fn said(&self) -> Map<String, Value> {
+        let parts = &*self.0;
+        let status = parts.code.status();
+        if status.is_server_error() {
+            tracing::warn!(code = parts.code.as_str(), cause = parts.cause.as_deref().unwrap_or("no cause given"), "problem");
+        }
+        let mut said = parts.members.clone();
+        said.insert("code".into(), parts.code.as_str().into());
+        said.insert("status".into(), status.as_u16().into());
+        let shown = parts.detail.clone().filter(|_| status != axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+        said.insert("detail".into(), shown.unwrap_or_else(|| parts.code.description()).into());
+        let retry = parts.headers.iter().find(|(name, _)| name == axum::http::header::RETRY_AFTER);
+        if let Some(seconds) = retry.and_then(|(_, value)| value.to_str().ok()?.parse::<u64>().ok()) {
+            said.insert("retry_after".into(), seconds.into());
+        }
+        said
+    }
+
     /// The cause, for the log alone.
     #[must_use]
     pub fn cause(mut self, cause: impl Display) -> Self {

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::Digest;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::AnchorView;
-use crate::api::State;
 use crate::api::error::{Code, Result};
+use crate::api::{State, etag};
+use crate::ledger::anchors::AnchorState;
 use crate::ledger::batches::Batch;
 
 #[derive(Serialize)]
@@ -52,7 +54,7 @@ pub(in crate::api) fn number(text: &str) -> Option<u64> {
 ///
 /// # Errors
 /// [`Code::BatchUnknown`].
-pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
+pub async fn batch(api: State, Path(number): Path<String>, headers: HeaderMap) -> Result<Response> {
     let number = self::number(&number).ok_or(Code::BatchUnknown)?;
     let sealed = match api.ledger.batch(number).await?.ok_or(Code::BatchUnknown)? {
         Batch::Sealed(sealed) => sealed,
@@ -65,6 +67,9 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
         }
     };
     let anchors = super::anchors(&api, number).await?;
+    // Not for ever: a registry may be added that takes older batches too.
+    let settled = !anchors.is_empty() && anchors.iter().all(|anchor| anchor.state == AnchorState::Final);
+    let cache = if settled { "public, max-age=3600" } else { "public, max-age=5" };
     let answer = Sealed {
         number,
         state: "sealed",
@@ -75,5 +80,11 @@ pub async fn batch(api: State, Path(number): Path<String>) -> Result<Response> {
         anchored_when: api.ledger.anchors_needed(number).await?,
         anchors,
     };
-    Ok(([(CACHE_CONTROL, "public, max-age=5")], Json(answer)).into_response())
+    let body = serde_json::to_vec(&answer).map_err(|error| Code::Internal.because(error))?;
+    let (tag, same) = etag(&body, &headers);
+    let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
+    if same {
+        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    }
+    Ok((head, [(CONTENT_TYPE, "application/json")], body).into_response())
 }

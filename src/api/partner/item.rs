@@ -66,7 +66,15 @@ pub type Fault = (&'static str, String);
 /// `item_invalid` (shape), `digest_invalid`, `file_name_too_long`, `reference_too_long`, `labels_too_many`,
 /// `label_too_long`, `metadata_too_large`, `nul_character`.
 pub fn read(raw: &RawValue, validation: bool) -> Result<Read, Fault> {
-    let item: Item = serde_json::from_str(raw.get()).map_err(|error| ("item_invalid", shortened(&error.to_string())))?;
+    of(raw.get().as_bytes(), validation)
+}
+
+/// Reads one item from its JSON; that it is JSON is not known yet.
+///
+/// # Errors
+/// As [`read`].
+pub fn of(json: &[u8], validation: bool) -> Result<Read, Fault> {
+    let item: Item = serde_json::from_slice(json).map_err(|error| ("item_invalid", shortened(&error.to_string())))?;
     let digest = super::digest(&item.digest).map_err(|why| ("digest_invalid", why))?;
     text("file_name", "file_name_too_long", item.file_name.as_deref())?;
     text("reference", "reference_too_long", item.reference.as_deref())?;

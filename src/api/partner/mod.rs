@@ -1,9 +1,13 @@
 //! The routes of Sceau's own dialect, under `/v1`.
 
 pub(super) mod batch;
+pub(super) mod bulk;
 mod certificate;
+mod erase;
 mod event;
+mod idempotency;
 mod item;
+mod list;
 mod promise;
 mod proof;
 mod service;
@@ -27,6 +31,8 @@ use crate::ledger::anchors::{Anchor, AnchorState};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/proofs", Access::Scope(Scope::ProofsWrite), || post(submit::submit)),
+    Route::get("/v1/proofs", Access::Scope(Scope::ProofsRead), || get(list::list)),
+    Route::other("DELETE", "/v1/proofs/{digest}", Access::Scope(Scope::ProofsWrite), || delete(erase::erase)),
     Route::get("/v1/proofs/{digest}", Access::Scope(Scope::ProofsRead), || get(proof::status)),
     Route::get("/v1/proofs/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(proof::receipt)),
     Route::get("/v1/proofs/{digest}/promise", Access::Scope(Scope::ProofsRead), || get(promise::promise)),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::{Digest, Salt};
@@ -45,9 +45,20 @@ struct Answer {
 /// The caller's proof of `digest`.
 ///
 /// # Errors
-/// [`Code::ProofUnknown`], also for a digest that waits for validators.
+/// [`Code::ProofUnknown`], also for a digest that waits for validators; [`Code::ProofErased`].
 pub(super) async fn find(api: &State, caller: &Caller, digest: &Digest) -> Result<Proof> {
-    api.ledger.proof(caller.account, digest).await?.ok_or_else(super::unknown)
+    match api.ledger.proof(caller.account, digest).await? {
+        Some(proof) => Ok(proof),
+        None => Err(gone(api, caller, digest).await?),
+    }
+}
+
+/// Why there is no proof: nobody submitted it, or it was erased.
+async fn gone(api: &State, caller: &Caller, digest: &Digest) -> Result<Problem> {
+    let Some(erasure) = api.ledger.erasure(caller.account, digest).await? else { return Ok(super::unknown()) };
+    let erased_at = erasure.erased_at.format(&Rfc3339).unwrap_or_default();
+    let problem = Problem::new(Code::ProofErased).member("number", erasure.number).member("batch", erasure.batch);
+    Ok(problem.member("erased_at", erased_at))
 }
 
 /// What the caller submitted: a proof, or a digest that is with its validators.
@@ -70,7 +81,7 @@ pub(super) async fn find_any(api: &State, caller: &Caller, digest: &Digest) -> R
             find(api, caller, digest).await.map(|proof| Found::Proof(Box::new(proof)))
         }
         Some(validation) => Ok(Found::Held(Box::new(validation))),
-        None => Err(super::unknown()),
+        None => Err(gone(api, caller, digest).await?),
     }
 }
 
@@ -172,7 +183,7 @@ pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &Head
     let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
     let (tag, same) = etag(&assembled.bytes, headers);
-    let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag)];
+    let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag), (VARY, "Authorization".to_owned())];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }

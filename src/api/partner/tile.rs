@@ -1,13 +1,14 @@
 //! `GET /v1/batches/{number}/tile/{level}/{index}`: the trees of sealed batches as C2SP tlog-tiles reads them.
 
 use axum::extract::Path;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sceau_verifier::tile;
 
 use super::batch::number;
-use crate::api::State;
 use crate::api::error::{Code, Result};
+use crate::api::{State, etag};
 use crate::ledger::batches::Batch;
 
 /// Bytes of a hash.
@@ -59,7 +60,11 @@ fn complete_width(size: u64, level: u32, index: u64) -> usize {
 ///
 /// # Errors
 /// [`Code::TileUnknown`].
-pub async fn tile(api: State, Path((batch, level, index)): Path<(String, String, String)>) -> Result<Response> {
+pub async fn tile(
+    api: State,
+    Path((batch, level, index)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
     let batch = number(&batch).ok_or(Code::TileUnknown)?;
     let level = number(&level).and_then(|level| u8::try_from(level).ok()).filter(|level| *level < 8).ok_or(Code::TileUnknown)?;
     let address = Address::parse(&index).ok_or(Code::TileUnknown)?;
@@ -83,8 +88,12 @@ pub async fn tile(api: State, Path((batch, level, index)): Path<(String, String,
         bytes.truncate(width * HASH);
         bytes
     };
-    Ok(([(CACHE_CONTROL, "public, max-age=31536000, immutable"), (CONTENT_TYPE, "application/octet-stream")], bytes)
-        .into_response())
+    let (tag, same) = etag(&bytes, &headers);
+    let head = [(CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()), (ETAG, tag)];
+    if same {
+        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    }
+    Ok((head, [(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod call;
 mod error;
 mod events;
+mod listing;
 mod validations;
 mod validators;
 mod wire;
@@ -19,6 +20,7 @@ use tokio::sync::Mutex;
 use self::call::Call;
 pub use self::error::{ClientError, Problem};
 pub use self::events::{Event, EventPage};
+pub use self::listing::{Erased, Listed, Page};
 pub use self::validations::Verb;
 pub use self::wire::{Anchor, Batch, Item, Proof, Status, Validation, Validator, Validators};
 use crate::certificate::Language;
@@ -117,11 +119,22 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]. Requests before the one that failed stand.
     pub async fn submit(&self, items: &[Item]) -> Result<Vec<Proof>> {
+        self.submit_keeping(items, |_| Ok(())).await
+    }
+
+    /// Like [`Self::submit`], with each answer handed over byte for byte: with its promise it is evidence.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; those of `keep` end it too.
+    pub async fn submit_keeping(&self, items: &[Item], mut keep: impl FnMut(&[u8]) -> Result<()>) -> Result<Vec<Proof>> {
         let mut proofs = Vec::with_capacity(items.len());
         for body in wire::bodies(items) {
             let (body, part) = body?;
             let answer = self.call(Call::json(Method::POST, "v1/proofs", body)).await?;
-            let found: wire::Proofs = answer.decode(&[200, 201, 202])?;
+            let answer = answer.expect(&[200, 201, 202])?;
+            keep(&answer)?;
+            let found: wire::Proofs = serde_json::from_slice(&answer)
+                .map_err(|error| ClientError::Unexpected(format!("the API's answer cannot be read: {error}")))?;
             if !found.proofs.iter().map(|proof| proof.digest).eq(part.iter().map(|item| item.digest)) {
                 return Err(ClientError::Unexpected("the API answered for other digests than were sent".into()));
             }
@@ -194,6 +207,14 @@ impl Client {
             }
         }
         Ok(bytes)
+    }
+
+    /// The operator's public keys (RFC 7517), byte for byte. Public: sent without a token.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn keys(&self) -> Result<Vec<u8>> {
+        self.call(Call::get(".well-known/jwks.json".into()).public()).await?.expect(&[200])
     }
 
     /// A batch by its number; `None` when there is no such batch. Public: sent without a token.

@@ -1,6 +1,8 @@
-//! `sceau status`, `sceau receipt` and `sceau certificate`: what became of documents submitted earlier.
+//! `sceau status`, `list`, `receipt`, `certificate` and `erase`: what became of documents submitted earlier.
 
 mod certificate;
+mod erase;
+mod list;
 mod receipt;
 mod save;
 
@@ -10,9 +12,11 @@ use clap::Args;
 use serde_json::json;
 
 pub use self::certificate::{GetCertificate, certificate};
+pub use self::erase::{Erase, erase};
+pub use self::list::{List, list};
 pub use self::receipt::{GetReceipt, receipt};
 use super::access::Connection;
-use super::client::Proof;
+use super::client::{ClientError, Proof};
 use super::document::Document;
 use super::output::{Ending, Out, printable, say, sentence};
 
@@ -24,7 +28,7 @@ Examples:
 /// Show how far proofs are
 ///
 /// Files are hashed here and never leave this machine; a digest is 64 hex digits. Prints one line a document: status,
-/// digest, name, and by when it is promised to be anchored. The exit status is 1 when one of them was never submitted.
+/// digest, name, and by when it is promised to be anchored. The exit status is 1 when one of them was never submitted, or was erased.
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_EXAMPLES)]
 pub struct Status {
@@ -63,7 +67,20 @@ pub async fn status(status: Status, out: &mut Out) -> anyhow::Result<Ending> {
                 continue;
             }
         };
-        let proof = client.proof(digest).await?;
+        let proof = match client.proof(digest).await {
+            Err(ClientError::Problem(problem)) if problem.code == "proof_erased" => {
+                ending = Ending::Partly;
+                if status.json {
+                    out.json(&json!({ "digest": digest, "status": "erased", "file": file }))?;
+                } else {
+                    let name = file.map(|name| format!("  {}", printable(&name))).unwrap_or_default();
+                    out.line(format_args!("erased    {digest}{name}"))?;
+                }
+                out.flush()?;
+                continue;
+            }
+            proof => proof?,
+        };
         if proof.is_none() {
             ending = Ending::Partly;
         }

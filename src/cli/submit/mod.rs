@@ -1,6 +1,7 @@
 //! `sceau submit`: hashes files here, sends their digests, and waits for as long as asked.
 
 mod progress;
+mod promises;
 mod walk;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use self::progress::Progress;
+use self::promises::Keeper;
 use super::access::Connection;
 use super::client::{Client, Item, MAX_ITEMS, Proof, Status};
 use super::hash::hash_files;
@@ -24,7 +26,9 @@ Examples:
   sceau submit contract.pdf
   sceau submit --recursive --label 2026 invoices/
   sceau submit --wait final --timeout 3600 contract.pdf && sceau receipt contract.pdf
-  sceau submit --json *.pdf | jq -r .batch";
+  sceau submit --json *.pdf | jq -r .batch
+  sceau submit --promises promises contract.pdf && sceau-verify --promise promises/promise-*.json \\
+    --keys promises/keys-*.json contract.pdf";
 
 /// Submit files: they are hashed here and never leave this machine
 ///
@@ -71,6 +75,10 @@ pub struct Submit {
     /// Wait no longer than so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900, requires = "wait")]
     timeout: u64,
+
+    /// Keep the API's answers, with the promises in them, and the keys that signed them in this folder
+    #[arg(long, value_name = "FOLDER")]
+    promises: Option<PathBuf>,
 
     /// Print one JSON object a file: the API's answer, and the file
     #[arg(long)]
@@ -144,6 +152,10 @@ pub async fn run(submit: Submit, out: &mut Out) -> anyhow::Result<Ending> {
         again: submit.again,
     };
 
+    let mut keeper = match &submit.promises {
+        Some(folder) => Some(Keeper::open(folder, &client).await?),
+        None => None,
+    };
     let failed = found.failed.into_iter().map(|(path, error)| Line { path, outcome: Err(error.to_string()) });
     let mut printer = Printer { out, json: submit.json, partly: false };
     printer.lines(failed, &HashMap::new())?;
@@ -173,10 +185,14 @@ pub async fn run(submit: Submit, out: &mut Out) -> anyhow::Result<Ending> {
                 items.push(describe(&line.path, digest));
             }
         }
-        let answered = client.submit(&items).await;
+        let keep = |answer: &[u8]| keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(answer));
+        let answered = client.submit_keeping(&items, keep).await;
         let answered = answered.inspect_err(|_| progress.end()).with_context(|| {
             if sent == 0 { "nothing was submitted".into() } else { format!("only {sent} of {total} files were submitted") }
         })?;
+        if let Some(keeper) = &mut keeper {
+            keeper.check(&client).await.inspect_err(|_| progress.end())?;
+        }
         proofs.extend(answered.into_iter().map(|proof| (proof.digest, proof)));
         sent += part.len();
         progress.sent(sent, total);

@@ -30,7 +30,7 @@ impl Ledger {
                  union all
                  select p.account_id, p.digest, 'its proof is not found by it' from identities i
                    join proofs p on p.account_id = i.account_id
-                   where i.indexed_at is not null and not exists (
+                   where i.indexed_at is not null and p.salt is not null and not exists (
                      select from doubled_digests d where d.account_id = p.account_id and d.digest = p.digest
                        and d.doubled = sha256(convert_to(encode(p.digest, 'hex'), 'UTF8')))
                ) odd order by 1, 2 limit $1"#,

@@ -114,7 +114,7 @@ impl Ledger {
         loop {
             let last = sqlx::query_scalar!(
                 r#"with chunk as materialized (
-                     select p.digest from proofs p where p.account_id = $1 and p.digest > $2 order by p.digest limit $3
+                     select p.digest from proofs p where p.account_id = $1 and p.digest > $2 and p.salt is not null order by p.digest limit $3
                    ), brought as (
                      insert into doubled_digests (doubled, account_id, visible, digest)
                        select doubled_digest(digest), $1, false, digest from chunk order by 1

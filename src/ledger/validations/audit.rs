@@ -53,12 +53,13 @@ impl Ledger {
         let mut transaction = self.pool().begin().await?;
         sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *transaction).await?;
         let rows = sqlx::query!(
-            r#"select w.id, w.account_id, a.name as "account?", w.digest, w.salt, w.approvals_needed, w.received_at, w.state,
-                 w.settled_at, p.salt as "proof_salt?", p.received_at as "proof_received_at?",
+            r#"select w.id, w.account_id, a.name as "account?", coalesce(e.digest, w.digest) as "digest!", w.salt, w.approvals_needed, w.received_at, w.state,
+                 w.settled_at, case when e.digest is null then p.salt else w.salt end as "proof_salt?", p.received_at as "proof_received_at?",
                  exists (select from validations o where o.account_id = w.account_id and o.digest = w.digest
                    and o.state = 'accepted') as "accepted!"
                from validations w left join accounts a on a.id = w.account_id
                  left join proofs p on p.account_id = w.account_id and p.digest = w.digest
+                 left join erasures e on e.account_id = w.account_id and e.leaf = w.digest
                where w.id > $1 order by w.id limit $2"#,
             after,
             limit

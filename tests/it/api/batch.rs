@@ -6,6 +6,7 @@ use sceau_verifier::{BatchHeader, Digest, Tree, tree};
 use serde_json::{Value, json};
 
 use crate::api::kit::{digest, problem, service};
+use crate::api::receipt::{REGISTRY, finish, include, target};
 
 #[tokio::test]
 async fn batches_are_public_and_say_nothing_before_they_are_sealed() {
@@ -24,6 +25,45 @@ async fn batches_are_public_and_say_nothing_before_they_are_sealed() {
     for number in ["3", "0", "01", "+1", "-1", "x", "99999999999999999999", "9223372036854775808"] {
         problem(service.get(&format!("/v1/batches/{number}"), "").await, 404, "batch_unknown").await;
     }
+}
+
+#[tokio::test]
+async fn what_does_not_change_is_not_sent_twice() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    let target = target(&service, 31_337, REGISTRY).await;
+    service.submit(&token, &[digest(1), digest(2)]).await;
+    service.seal().await;
+    let get = async |path: &str, tag: Option<&str>| {
+        let request = service.client.get(format!("{}{path}", service.base));
+        tag.map_or(request.try_clone().unwrap(), |tag| request.header("if-none-match", tag)).send().await.unwrap()
+    };
+    let (mut tags, mut anchored) = (Vec::new(), None);
+    for (step, cache) in [("sealed", "public, max-age=5"), ("included", "public, max-age=5"), ("final", "public, max-age=3600")] {
+        if step == "included" {
+            anchored = Some(include(&service, target, 1, 31_337, REGISTRY).await);
+        } else if step == "final" {
+            finish(&service, target, 1, anchored.as_ref().expect("included before")).await;
+        }
+        let answer = get("/v1/batches/1", None).await;
+        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        assert!(tag.starts_with('"') && !tags.contains(&tag), "strong, and another at each step");
+        assert_eq!(answer.headers()["cache-control"], cache, "{step}");
+        for old in &tags {
+            assert_eq!(get("/v1/batches/1", Some(old)).await.status(), StatusCode::OK);
+        }
+        let same = get("/v1/batches/1", Some(&tag)).await;
+        assert_eq!((same.status(), same.headers()["cache-control"].to_str().unwrap()), (StatusCode::NOT_MODIFIED, cache));
+        assert_eq!(same.bytes().await.unwrap().len(), 0);
+        tags.push(tag);
+    }
+    let tile = get("/v1/batches/1/tile/0/000.p/3", None).await;
+    let tag = tile.headers()["etag"].to_str().unwrap().to_owned();
+    let same = get("/v1/batches/1/tile/0/000.p/3", Some(&tag)).await;
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(same.headers()["cache-control"], "public, max-age=31536000, immutable");
+    let receipt = service.get(&format!("/v1/proofs/{}/receipt", digest(1)), &token).await;
+    assert_eq!(receipt.headers()["vary"], "Authorization");
 }
 
 async fn fetch(service: &crate::api::kit::Service, path: &str) -> Vec<u8> {

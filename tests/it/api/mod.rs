@@ -3,11 +3,15 @@
 mod attacks;
 mod bad_input;
 mod batch;
+mod bulk;
 mod certificate;
+mod erasure;
 mod evidence;
+mod idempotency;
 mod identity;
 pub mod kit;
 mod listener;
+mod listing;
 mod promises;
 mod proofs;
 pub mod receipt;

@@ -10,6 +10,7 @@ use sceau_verifier::{Code, Digest};
 use serde_json::{Value, json};
 
 use super::kit::{PUBLIC_URL, Service, digest, problem, service};
+use crate::cli::command::Place;
 use crate::validations::office;
 
 async fn keys(service: &Service) -> KeySet {
@@ -124,6 +125,36 @@ async fn what_waits_is_not_promised() {
     let mixed = submitted(&service, &office.token, &proofs([2, 8])).await;
     assert_eq!(judged(&service, &mixed, Some(&digest(8))).await.code, Code::Ok);
     assert_eq!(judged(&service, &mixed, Some(&digest(2))).await.code, Code::PromiseOtherDocument);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_keeps_what_is_promised_and_checks_it() {
+    let service = service().await;
+    let (account, _) = service.partner("acme").await;
+    let place = Place::new()
+        .with("SCEAU_API_URL", &service.base)
+        .with("SCEAU_CONSUMER_KEY", &account.key)
+        .with("SCEAU_CONSUMER_SECRET", &account.secret);
+    for name in ["a", "b", "c"] {
+        place.file(name, name);
+    }
+    let run = |arguments: &'static [&str]| tokio::task::block_in_place(|| place.run(arguments));
+    run(&["submit", "--promises", "kept", "a", "b"]).ends(0);
+    run(&["submit", "--promises", "kept", "c", "a"]).ends(0);
+    let mut names: Vec<String> =
+        std::fs::read_dir(place.path("kept")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.len() == 3 && names[0].starts_with("keys-"), "{names:?}");
+    assert!(
+        names[1].starts_with("promise-000000001-000000002-") || names[1].starts_with("promise-000000001-000000003-"),
+        "{names:?}"
+    );
+    let keys = std::fs::read(place.path("kept").join(&names[0])).unwrap();
+    for name in &names[1..] {
+        let saved = std::fs::read(place.path("kept").join(name)).unwrap();
+        let judgement = judge(&saved, &KeySet::parse(&keys).unwrap(), Some(&Digest::of(b"a")), None, |_, _| unreachable!());
+        assert_eq!((judgement.code, judgement.record.unwrap().number), (Code::Ok, 1), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use sceau::audit::{self, Report, Witness};
 use sceau::chain::Chain;
 use sceau::dev::anvil::Mining;
 use sceau::ledger::anchors::AnchorState;
+use sceau::ledger::erasures::Erasing;
+use sceau::pipeline::recheck::recheck;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::pipeline::kit::{Flaky, Kit};
@@ -52,6 +54,13 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "proofs",
         "account_id=1 digest=0x",
     ),
+    // What was erased, and what was not.
+    (
+        "update proofs set digest = sha256('\\x00' || digest || salt), salt = null where batch = 2 and digest = (select digest from proofs where batch = 2 order by digest limit 1)",
+        "proofs",
+        "account_id=1 digest=0x",
+    ),
+    ("insert into proof_labels (account_id, label, number) values (1, 'odd', 1)", "proof_labels", "account_id=1 number=1"),
     // Batches.
     ("update batches set root = set_byte(root, 0, get_byte(root, 0) # 1) where number = 2", "batches", "number=2"),
     ("update batches set header = replace(header, 'test', 'tset') where number = 2", "batches", "number=2"),
@@ -237,6 +246,7 @@ const TABLES: &[&str] = &[
     "anchor_history",
     "attempts",
     "doubled_digests",
+    "proof_labels",
 ];
 
 /// Runs statements that no constraint between tables holds back: all or none.
@@ -306,4 +316,25 @@ async fn every_change_is_found_and_named() {
     }
     assert!(missed.is_empty(), "{} of {} changes:\n{}", missed.len(), CHANGES.len(), missed.join("\n"));
     assert!(audit(&kit).await.is_clean(), "everything is back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_is_no_finding_and_is_anchored_where_a_registry_comes_later() {
+    let kit = Kit::new(Mining::Instant).await;
+    let (batch, accepted) = kit.seal(1, 300).await;
+    assert_eq!(kit.ledger.erase(kit.account, &accepted[7].digest, "k").await.unwrap(), Erasing::Early);
+    kit.until(batch, AnchorState::Final).await.unwrap();
+    for at in [7, 250] {
+        assert_eq!(kit.ledger.erase(kit.account, &accepted[at].digest, "k").await.unwrap(), Erasing::Erased);
+        assert_eq!(kit.ledger.erase(kit.account, &accepted[at].digest, "k").await.unwrap(), Erasing::Unknown);
+    }
+    let report = audit(&kit).await;
+    assert_eq!((report.findings, report.proofs), (vec![], 300));
+    // The look before anchoring, which a registry that takes older batches asks for again.
+    let (root, size) = recheck(&kit.ledger, batch).await.expect("as it was sealed");
+    assert_eq!((root, size), (kit.root(batch).await, 301));
+    let bent = "update proofs set digest = set_byte(digest, 5, get_byte(digest, 5) # 1) where salt is null and number = 8";
+    assert_eq!(change(&kit, &[bent.into()]).await, Ok(1));
+    assert!(recheck(&kit.ledger, batch).await.is_err(), "a leaf that is not the tree's is not anchored");
+    assert!(!audit(&kit).await.is_clean());
 }

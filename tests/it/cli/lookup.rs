@@ -4,7 +4,7 @@ use sceau_verifier::receipt::{self, Batch, Document, EntryPosition, Format, Rece
 use sceau_verifier::{Anchor, Digest};
 use serde_json::json;
 
-use crate::cli::api::{ANCHOR_BY, Api, digest, problem};
+use crate::cli::api::{ANCHOR_BY, Answer, Api, digest, problem};
 
 /// A well-formed receipt; whether it proves anything is not this command's business.
 fn receipt_of(content: &str, anchors: Vec<Anchor>) -> Vec<u8> {
@@ -176,4 +176,67 @@ fn what_is_not_the_certificate_is_not_written() {
         place.run(&["certificate", "a"]).ends(1).briefly().says(&[words]);
         assert!(!place.path("a.certificate.pdf").exists());
     }
+}
+
+#[test]
+fn lists_are_printed_page_by_page_for_people_and_programs() {
+    let api = Api::start();
+    let place = api.place();
+    let (x, y) = (digest("x"), digest("y"));
+    let ok = |body| Answer { status: 200, retry_after: None, body };
+    let first = json!({
+        "number": 3, "digest": x, "status": "final", "batch": 1, "received_at": "2030-01-02T03:04:05.678Z", "file_name": "a\u{1b}[2Jb.pdf",
+    });
+    let second = json!({
+        "number": 9, "digest": y, "status": "final", "batch": 2, "received_at": "2030-01-02T03:04:05Z", "erased_at": "2031-01-01T00:00:00Z",
+    });
+    let pages = [
+        (
+            "GET /v1/proofs?limit=1000&after=0&status=final&label=a+%26+b&file_name=%C3%A9t%C3%A9",
+            json!({ "proofs": [first], "next": 7 }),
+        ),
+        (
+            "GET /v1/proofs?limit=1000&after=7&status=final&label=a+%26+b&file_name=%C3%A9t%C3%A9",
+            json!({ "proofs": [second], "next": null }),
+        ),
+    ];
+    let arguments = ["list", "--status", "final", "--label", "a & b", "--name", "été"];
+    api.model().instead.extend(pages.clone().map(|(line, body)| (line, ok(body))));
+    assert_eq!(
+        place.run(&arguments).ends(0).stdout,
+        format!(
+            "       3  final     2030-01-02T03:04:05Z  {x}  a\u{fffd}[2Jb.pdf\n       9  final     2030-01-02T03:04:05Z  {y}  erased 2031-01-01T00:00:00Z\n"
+        )
+    );
+    api.model().instead.extend(pages.clone().map(|(line, body)| (line, ok(body))));
+    assert_eq!(place.run(&[&arguments[..], &["--json"]].concat()).ends(0).json(), [first, second]);
+    let [(line, body), _] = pages;
+    api.model().instead.push((line, ok(body)));
+    assert_eq!(place.run(&[&arguments[..], &["--limit", "1"]].concat()).ends(0).stdout.lines().count(), 1);
+    api.model().instead.push(("GET /v1/proofs?limit=1000&after=0&received_from=x", problem(400, "query_invalid", None)));
+    place.run(&["list", "--from", "x"]).ends(1);
+    place.run(&["list", "--status", "lost"]).ends(2);
+}
+
+#[test]
+fn erasing_is_asked_for_and_told_for_each_proof() {
+    let api = Api::start();
+    let place = api.place();
+    place.file("a", "x");
+    let (x, y) = (digest("x"), digest("y"));
+    place.run(&["erase", "a"]).ends(2);
+    assert_eq!(api.model().seen.len(), 0, "nobody confirmed");
+    let line = |digest: &str| -> &'static str { format!("DELETE /v1/proofs/{digest}?irrevocable=true").leak() };
+    let erased = json!({ "digest": x, "number": 3, "batch": 1, "erased_at": "2031-01-01T00:00:00Z" });
+    api.model().instead = vec![
+        (line(&x), Answer { status: 200, retry_after: None, body: erased.clone() }),
+        (line(&y), problem(409, "erasure_too_early", None)),
+    ];
+    let run = place.run(&["erase", "--yes", &y, "a"]);
+    assert_eq!(run.ends(1).stdout, format!("erased  {x}  a  2031-01-01T00:00:00Z\n"));
+    api.model().instead = vec![(line(&x), Answer { status: 200, retry_after: None, body: erased.clone() })];
+    assert_eq!(place.run(&["erase", "-y", "--json", "a"]).ends(0).json(), [erased]);
+    let status: &'static str = format!("GET /v1/proofs/{x}").leak();
+    api.model().instead = vec![(status, problem(410, "proof_erased", None))];
+    assert_eq!(place.run(&["status", "a"]).ends(1).stdout, format!("erased    {x}  a\n"));
 }

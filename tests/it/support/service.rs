@@ -48,6 +48,7 @@ impl Instance {
             .env_remove("SCEAU_KILLS")
             .env_remove("SCEAU_SECONDS")
             .env_remove("SCEAU_DRILLS")
+            .env_remove("SCEAU_LINES")
             .env("SCEAU_HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

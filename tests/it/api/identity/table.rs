@@ -46,6 +46,11 @@ fn sample(route: &Route) -> Sample {
             let body = Some(json!({ "proofs": [{ "digest": digest(1) }] }));
             Sample { body, foreign: Some((201, "")), ..row("/v1/proofs", (200, "")) }
         }
+        ("GET", "/v1/proofs") => row("/v1/proofs", (200, "")),
+        ("DELETE", "/v1/proofs/{digest}") => Sample {
+            foreign: Some((404, "proof_unknown")),
+            ..row("/v1/proofs/DIGEST?irrevocable=true", (409, "erasure_too_early"))
+        },
         ("GET", "/v1/proofs/{digest}") => Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST", (200, "")) },
         ("GET", "/v1/proofs/{digest}/receipt") => {
             Sample { foreign: Some((404, "proof_unknown")), ..row("/v1/proofs/DIGEST/receipt", (409, "receipt_not_ready")) }

@@ -1,0 +1,278 @@
+//! Submissions as streams of lines.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::{Body, Response, StatusCode};
+use sceau::ledger::limits::{Change, Changes};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::kit::{Service, digest, forgetful, problem, service, start};
+
+const MEDIA: &str = "application/x-ndjson";
+
+fn lines(numbers: impl IntoIterator<Item = u64>) -> String {
+    numbers.into_iter().map(|number| format!("{}\n", json!({ "digest": digest(number) }))).collect()
+}
+
+async fn send(service: &Service, token: &str, body: impl Into<Body>) -> Response {
+    let request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(token);
+    request.header("content-type", MEDIA).body(body).send().await.unwrap()
+}
+
+/// The lines of an answer that is whole, and what its last line says.
+fn read(text: &str) -> (Vec<Value>, Value) {
+    let mut all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let end = all.pop().expect("a last line")["end"].take();
+    assert!(end.is_object(), "{text}");
+    (all, end)
+}
+
+async fn answered(answer: Response) -> (Vec<Value>, Value) {
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], MEDIA);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    read(&answer.text().await.unwrap())
+}
+
+/// A body that is written piece by piece.
+fn piecewise() -> (mpsc::UnboundedSender<String>, Body) {
+    let (pieces, receiver) = mpsc::unbounded_channel::<String>();
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|piece| (Ok::<_, std::io::Error>(piece), receiver))
+    });
+    (pieces, Body::wrap_stream(stream))
+}
+
+/// Writes a head and a body before anything is read.
+async fn raw(service: &Service, token: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let head = format!(
+        "POST /v1/proofs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: {MEDIA}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The bytes of a chunked body, as far as they came.
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    bytes = &bytes[at + 4..];
+    let mut body = Vec::new();
+    while let Some(at) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..at]).unwrap(), 16).unwrap();
+        let chunk = &bytes[at + 2..];
+        body.extend_from_slice(&chunk[..length.min(chunk.len())]);
+        bytes = chunk.get(length + 2..).unwrap_or_default();
+    }
+    body
+}
+
+#[tokio::test]
+async fn every_line_has_its_result_and_a_bad_one_refuses_only_itself() {
+    let service = start(true, |_| {}).await;
+    let (_, token) = service.partner("a").await;
+    service.submit(&token, &[digest(2)]).await;
+    let good = |number: u64| json!({ "digest": digest(number), "file_name": format!("{number}.pdf") }).to_string();
+    let long = format!("{{\"digest\":\"{}\"}}", "a".repeat(70_000));
+    let body = [
+        &good(1),
+        "",
+        &good(2),
+        "{\"digest\":\"no\"}",
+        "nonsense",
+        "  \r",
+        &good(3),
+        &long,
+        &good(1),
+        "{\"digest\":1}",
+        "\u{7f}",
+        &good(4),
+    ]
+    .join("\n");
+    let (lines, end) = answered(send(&service, &token, body).await).await;
+    let told = |line: &Value| line["code"].as_str().map_or_else(|| line["created"].to_string(), str::to_owned);
+    let found: Vec<(u64, String)> = lines.iter().map(|line| (line["line"].as_u64().unwrap(), told(line))).collect();
+    let expected = [
+        (1, "true"),
+        (3, "false"),
+        (4, "digest_invalid"),
+        (5, "item_invalid"),
+        (7, "true"),
+        (8, "line_too_long"),
+        (9, "false"),
+        (10, "item_invalid"),
+        (11, "item_invalid"),
+        (12, "true"),
+    ];
+    assert_eq!(found, expected.map(|(line, told)| (line, told.to_owned())));
+    assert_eq!(end, json!({ "lines": 10, "accepted": 5, "created": 3, "refused": 5 }));
+    assert_eq!(service.stored().await, 4);
+    let first = &lines[0];
+    assert_eq!(first["digest"], digest(1).to_string());
+    assert_eq!(first["salt"], lines[6]["salt"], "the same proof");
+    assert!(first.get("links").is_none() && first["number"].is_u64() && first["anchor_by"].is_string(), "{first}");
+    let found: Value = service.get(&format!("/v1/proofs/{}", digest(4)), &token).await.json().await.unwrap();
+    assert_eq!((&found["file_name"], &found["salt"]), (&"4.pdf".into(), &lines[9]["salt"]));
+}
+
+#[tokio::test]
+async fn a_client_may_write_everything_before_it_reads_anything() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    const LINES: u64 = 40_000;
+    let mut stream = raw(&service, &token, &lines(0..LINES)).await;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let (all, end) = read(std::str::from_utf8(&unchunked(&bytes)).unwrap());
+    assert_eq!(end, json!({ "lines": LINES, "accepted": LINES, "created": LINES, "refused": 0 }));
+    for (number, line) in all.iter().enumerate() {
+        assert_eq!(
+            (line["line"].as_u64(), line["digest"].as_str()),
+            (Some(number as u64 + 1), Some(&*digest(number as u64).to_string()))
+        );
+    }
+    assert_eq!(service.stored().await, LINES as i64);
+}
+
+#[tokio::test]
+async fn whoever_goes_away_finds_every_acknowledged_line_and_may_go_on() {
+    let service = service().await;
+    let (account, token) = service.partner("a").await;
+    const LINES: u64 = 60_000;
+    // Announced in full, sent by half.
+    let whole = lines(0..LINES);
+    let half = whole.len() / 2 + 7;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let head = format!(
+        "POST /v1/proofs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: {MEDIA}\r\ncontent-length: {}\r\n\r\n",
+        whole.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut from, mut to) = stream.into_split();
+    let sent = whole.as_bytes()[..half].to_vec();
+    let writing = tokio::spawn(async move { to.write_all(&sent).await.map(|()| to) });
+    let mut bytes = Vec::new();
+    while bytes.len() < 2_000_000 {
+        assert_ne!(from.read_buf(&mut bytes).await.unwrap(), 0, "{}", String::from_utf8_lossy(&bytes));
+    }
+    drop((from, writing.await.unwrap()));
+    let body = unchunked(&bytes);
+    let end = body.iter().rposition(|byte| *byte == b'\n').expect("a line");
+    let told: Vec<Value> = body[..end].split(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    assert!(told.len() > 3_000 && told.len() < LINES as usize, "{}", told.len());
+    for line in &told {
+        let digest = line["digest"].as_str().unwrap().parse().unwrap();
+        let proof = service.ledger.proof(account.id, &digest).await.unwrap().expect("acknowledged");
+        assert_eq!((proof.salt.to_string(), line["created"].as_bool()), (line["salt"].as_str().unwrap().into(), Some(true)));
+    }
+    // The rest, or everything again: both are right.
+    let (all, end) = answered(send(&service, &token, whole).await).await;
+    assert_eq!((&end["accepted"], end.get("stopped")), (&LINES.into(), None));
+    for (line, again) in told.iter().zip(&all) {
+        for member in ["line", "digest", "salt", "number", "batch", "received_at"] {
+            assert_eq!(line[member], again[member]);
+        }
+        assert_eq!(again["created"], false);
+    }
+    assert_eq!(service.stored().await, LINES as i64);
+}
+
+#[tokio::test]
+async fn what_ends_acceptance_is_told_on_every_line_behind_and_at_the_end() {
+    let service = forgetful().await;
+    let (account, token) = service.partner("a").await;
+    let changes = Changes { requests_per_second: Change::Keep, burst: Change::Keep, digests_per_day: Change::Set(Some(12_000)) };
+    service.ledger.change_limits(Some(&account.name), changes).await.unwrap();
+    let (all, end) = answered(send(&service, &token, lines(0..30_000)).await).await;
+    assert_eq!(all.len(), 30_000);
+    let accepted = all.iter().filter(|line| line["created"] == true).count() as i64;
+    assert_eq!((service.stored().await, end["accepted"].as_i64()), (accepted, Some(accepted)));
+    assert!(accepted > 0 && accepted <= 12_000, "{accepted}");
+    let refused: Vec<&Value> = all.iter().filter(|line| line.get("digest").is_none()).collect();
+    assert!(refused.iter().all(|line| line["code"] == "quota_exceeded"));
+    let why = &end["stopped"];
+    assert_eq!((&why["code"], &why["status"], &why["line"]), (&"quota_exceeded".into(), &429.into(), &refused[0]["line"]));
+    assert!(why["retry_after"].as_u64() > Some(0), "{end}");
+
+    // What was accepted is answered all the same.
+    let (again, end) = answered(send(&service, &token, lines(0..accepted as u64)).await).await;
+    assert_eq!((again.len() as i64, end.get("stopped")), (accepted, None));
+}
+
+#[tokio::test]
+async fn results_come_while_the_client_writes_and_a_revoked_account_is_not_served_on() {
+    let service = forgetful().await;
+    let (account, token) = service.partner("a").await;
+    let (pieces, body) = piecewise();
+    pieces.send(lines([1])).unwrap();
+    let mut answer = send(&service, &token, body).await.bytes_stream();
+    let first: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    assert_eq!((&first["line"], &first["created"]), (&1.into(), &true.into()));
+    pieces.send(lines([2])).unwrap();
+    let second: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    assert_eq!(second["line"], 2);
+    service.ledger.disable_account(&account.name).await.unwrap();
+    pieces.send(lines([3])).unwrap();
+    drop(pieces);
+    let rest: Vec<u8> = answer.map(|piece| piece.unwrap().to_vec()).collect::<Vec<_>>().await.concat();
+    let (all, end) = read(std::str::from_utf8(&rest).unwrap());
+    assert_eq!(all, [json!({ "line": 3, "code": "account_disabled" })]);
+    assert_eq!((&end["accepted"], &end["stopped"]["code"]), (&2.into(), &"account_disabled".into()));
+    assert_eq!(service.stored().await, 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_stands_still_is_ended_and_places_are_few() {
+    let service = start(false, |state| state.limits.idle = Duration::from_millis(1_500)).await;
+    let (_, token) = service.partner("a").await;
+    let (pieces, body) = piecewise();
+    pieces.send(format!("{}{{\"dig", lines([1]))).unwrap();
+    let (all, end) = answered(send(&service, &token, body).await).await;
+    assert_eq!(all.len(), 1);
+    assert_eq!((&end["stopped"]["code"], &end["stopped"]["line"]), (&"request_timeout".into(), &2.into()), "{end}");
+    drop(pieces);
+
+    let service = self::service().await;
+    let (_, token) = service.partner("a").await;
+    let mut open = Vec::new();
+    for number in 0..4 {
+        let (pieces, body) = piecewise();
+        pieces.send(lines([number])).unwrap();
+        let answer = send(&service, &token, body).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        open.push((pieces, answer));
+    }
+    problem(send(&service, &token, lines([9])).await, 429, "rate_limited").await;
+    let (_, other) = service.partner("b").await;
+    assert_eq!(send(&service, &other, lines([9])).await.status(), StatusCode::OK, "others have places of their own");
+    for (pieces, answer) in open {
+        drop(pieces);
+        assert_eq!(answered(answer).await.1["accepted"], 1);
+    }
+    assert_eq!(answered(send(&service, &token, lines([9])).await).await.1["accepted"], 1);
+}
+
+#[tokio::test]
+async fn what_cannot_begin_is_refused_as_everywhere() {
+    let service = service().await;
+    let (_, token) = service.partner("a").await;
+    problem(send(&service, &token, "").await, 422, "proofs_count").await;
+    problem(send(&service, "", lines([1])).await, 401, "token_invalid").await;
+    let request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(&token);
+    let coded = request.header("content-type", MEDIA).header("content-encoding", "gzip").body("x").send().await.unwrap();
+    problem(coded, 415, "media_type_unsupported").await;
+    let (all, end) = answered(send(&service, &token, "\n\n").await).await;
+    assert_eq!((all.len(), end), (0, json!({ "lines": 0, "accepted": 0, "created": 0, "refused": 0 })));
+    // Without validators nothing can wait for them; the others are not held up by that.
+    let body = format!("{}\n{}", json!({ "digest": digest(1), "validation": true }), lines([2]));
+    let (all, end) = answered(send(&service, &token, body).await).await;
+    assert_eq!((&all[0]["code"], &all[1]["created"]), (&"validators_missing".into(), &true.into()));
+    assert_eq!((&end["accepted"], end.get("stopped")), (&1.into(), None));
+}
