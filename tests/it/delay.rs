@@ -1,5 +1,5 @@
 //! How long a digest takes, seen from outside: one is submitted each second, and its status is asked for until it is
-//! final. `SCEAU_SECONDS=300` watches for longer.
+//! final. `SOAK_SECONDS=300` watches for longer.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ impl Watched {
 }
 
 fn seconds() -> u64 {
-    std::env::var("SCEAU_SECONDS").ok().map_or(12, |text| text.parse().expect("SCEAU_SECONDS is a number"))
+    std::env::var("SOAK_SECONDS").ok().map_or(12, |text| text.parse().expect("SOAK_SECONDS is a number"))
 }
 
 /// Every digest passes through all of it without going back, is never overdue, and is anchored by a block soon after its

@@ -1,7 +1,7 @@
 //! `kill -9` of the real service under load: nothing acknowledged is lost, nothing is anchored twice.
 //!
 //! Two instances on one Postgres and one chain; each in turn is killed at a random moment and started again, while clients
-//! submit to both. `SCEAU_KILLS=200` kills more often.
+//! submit to both. `SOAK_KILLS=200` kills more often.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn a_service_on_a_server_that_forgets_does_not_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
-    let kills = std::env::var("SCEAU_KILLS").ok().map_or(QUICK, |text| text.parse().expect("SCEAU_KILLS is a number"));
+    let kills = std::env::var("SOAK_KILLS").ok().map_or(QUICK, |text| text.parse().expect("SOAK_KILLS is a number"));
     let database = support::database().await;
     let deployment = Deployment::new(&database.url).await;
     let ports = [(); 2].map(|()| lasting_port());

@@ -1,6 +1,6 @@
 //! Large submissions to the real service: its memory while lines go by, in both orders of writing and reading.
 //!
-//! `SCEAU_LINES=1000000` sends as many as one request may have.
+//! `SOAK_LINES=1000000` sends as many as one request may have.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ async fn one_after_the_other(port: u16, token: &str, from: u64, to: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_does_not_grow_with_the_lines_of_a_submission() {
-    let lines = std::env::var("SCEAU_LINES").ok().map_or(QUICK, |text| text.parse().expect("SCEAU_LINES is a number"));
+    let lines = std::env::var("SOAK_LINES").ok().map_or(QUICK, |text| text.parse().expect("SOAK_LINES is a number"));
     let database = support::database().await;
     let deployment = Deployment::new(&database.url).await;
     let port = lasting_port();

@@ -227,7 +227,7 @@ impl Ledger {
     }
 }
 
-/// Events of a log behind `after`: only these types, and tests of that webhook only, where something is given.
+/// Events of a log behind `after`, with the digests as they were submitted, those of erased proofs too: only these types, and tests of that webhook only, where something is given.
 pub(super) async fn read(
     connection: &mut sqlx::PgConnection,
     account: AccountId,
@@ -238,12 +238,14 @@ pub(super) async fn read(
 ) -> Result<Vec<Event>> {
     let rows = sqlx::query!(
         r#"select e.seq, e.id, e.type as "kind!", e.at, e.batch, e.first, e.last, e.validation_id, e.webhook_id, e.before, e.status,
-             v.digest as "digest?", o.name as "owner?", d.digests
+             coalesce(w.digest, v.digest) as digest, o.name as "owner?", d.digests
            from account_events e
            left join validations v on v.id = e.validation_id
            left join accounts o on o.id = v.account_id
+           left join erasures w on w.account_id = v.account_id and w.leaf = v.digest
            left join lateral (
-             select array_agg(p.digest order by p.number) as digests from proofs p
+             select array_agg(coalesce(x.digest, p.digest) order by p.number) as digests from proofs p
+             left join erasures x on x.account_id = p.account_id and x.number = p.number
              where p.account_id = e.account_id and p.number between e.first and e.last and e.last - e.first < $6
            ) d on true
            where e.account_id = $1 and e.seq > $2 and ($3::text[] is null or e.type = any ($3) or e.type = 'webhook.test')

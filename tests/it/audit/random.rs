@@ -1,5 +1,5 @@
-//! One column of one row changed at random, again and again: each change is found. `SCEAU_CHANGES=1000` changes more, and
-//! `SCEAU_CHANGES_SEED=7` the same as before.
+//! One column of one row changed at random, again and again: each change is found. `SOAK_CHANGES=1000` changes more, and
+//! `SOAK_CHANGES_SEED=7` the same as before.
 
 use super::{Kit, TABLES, audit, change, history, restore, save};
 use crate::model::Rng;
@@ -94,8 +94,8 @@ fn statement(rng: &mut Rng) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_changed_at_random_is_found() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let changes = number("SCEAU_CHANGES").unwrap_or(40);
-    let seed = number("SCEAU_CHANGES_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let changes = number("SOAK_CHANGES").unwrap_or(40);
+    let seed = number("SOAK_CHANGES_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let kit = Kit::new(sceau::dev::anvil::Mining::Instant).await;
     history(&kit).await;
     save(&kit, TABLES).await;
@@ -115,6 +115,6 @@ async fn whatever_is_changed_at_random_is_found() {
         }
     }
     eprintln!("seed {seed}: {changes} changes, {refused} refused by the schema, {} missed", missed.len());
-    assert!(missed.is_empty(), "SCEAU_CHANGES_SEED={seed} SCEAU_CHANGES={changes}:\n{}", missed.join("\n"));
+    assert!(missed.is_empty(), "SOAK_CHANGES_SEED={seed} SOAK_CHANGES={changes}:\n{}", missed.join("\n"));
     assert!(refused < changes / 2, "most changes must get as far as the audit");
 }

@@ -36,7 +36,7 @@ async fn reorgs_of_every_depth_converge() {
     let before = bench.transactions().await;
     // A long run tries every depth.
     let depths: Vec<u64> =
-        if std::env::var_os("SCEAU_CALL_FAULTS").is_some() { (1..=64).collect() } else { vec![1, 2, 3, 8, 21, 64, 64] };
+        if std::env::var_os("SOAK_CALL_FAULTS").is_some() { (1..=64).collect() } else { vec![1, 2, 3, 8, 21, 64, 64] };
     for depth in depths.iter().copied() {
         let batch = bench.seal().await;
         bench.settle(&anchoring).await.unwrap();

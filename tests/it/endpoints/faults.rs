@@ -2,7 +2,7 @@
 //! Whatever happened, each batch is anchored by one transaction, nothing counts as final that is not, and it goes on by
 //! itself.
 //!
-//! `SCEAU_CALL_FAULTS=500` plays so many random faults more, over one, two and three endpoints; `SCEAU_CALL_FAULTS_SEED=7` the same
+//! `SOAK_CALL_FAULTS=500` plays so many random faults more, over one, two and three endpoints; `SOAK_CALL_FAULTS_SEED=7` the same
 //! ones again.
 
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ async fn every_call_may_fail_in_every_way() {
     let calls = calls(&mut bench).await;
     eprintln!("calls of one batch: {calls:?}");
     // In a short run every method suffers a fault in the life of one batch, in a long run each in that of its own.
-    let alone = variable("SCEAU_CALL_FAULTS").is_some();
+    let alone = variable("SOAK_CALL_FAULTS").is_some();
     let (mut batches, mut hit) = (0, 0);
     for (place, fault) in Fault::ALL.into_iter().enumerate() {
         let rules = calls.iter().filter(|(method, _)| fault.concerns(method)).map(|(method, count)| {
@@ -161,9 +161,9 @@ fn draw(rng: &mut Rng, methods: &[String]) -> (Way, Vec<Vec<Rule>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_faults_over_several_endpoints() {
     let begun = Instant::now();
-    let seed = variable("SCEAU_CALL_FAULTS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    let count = variable("SCEAU_CALL_FAULTS").unwrap_or(12);
-    eprintln!("again: SCEAU_CALL_FAULTS_SEED={seed} SCEAU_CALL_FAULTS={count} cargo test --test it endpoints::faults::random");
+    let seed = variable("SOAK_CALL_FAULTS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let count = variable("SOAK_CALL_FAULTS").unwrap_or(12);
+    eprintln!("again: SOAK_CALL_FAULTS_SEED={seed} SOAK_CALL_FAULTS={count} cargo test --test it endpoints::faults::random");
     let mut rng = Rng::new(seed);
     let mut bench = Bench::new(3).await;
     let methods: Vec<String> = calls(&mut bench).await.into_keys().collect();

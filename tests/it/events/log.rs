@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reqwest::Method;
 use sceau::ledger::recover::LostBatch;
 use serde_json::{Value, json};
 
@@ -49,6 +50,10 @@ async fn each_account_is_told_once_of_its_proofs_in_a_batch() {
     assert_eq!(by_batch(&other), [(1, told)].into(), "nothing of batch 2, in which it has no proof");
     assert_eq!(other[0]["data"]["digests"], json!([digest(1), digest(7)]), "in the order of their numbers");
     assert_eq!(whole_log(&service, &nobody).await, Vec::<Value>::new());
+    let path = format!("/v1/proofs/{}?irrevocable=true", digest(7));
+    let erased = service.send(Method::DELETE, &path, &second, None).await;
+    assert_eq!(erased.status(), 200);
+    assert_eq!(whole_log(&service, &second).await, other, "what was told stays, also of what is erased");
     let ids: std::collections::HashSet<_> = log.iter().chain(&other).map(|event| event["id"].to_string()).collect();
     assert_eq!(ids.len(), log.len() + other.len(), "ids are nobody else's");
     // Told is told.

@@ -1,7 +1,7 @@
 //! An old backup is restored: nothing is accepted or signed before the database has learned what the chain knows, no number
 //! and no nonce is used twice, and no hole is left.
 //!
-//! `SCEAU_DRILLS=20` restores more often, each time from another moment.
+//! `SOAK_DRILLS=20` restores more often, each time from another moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,7 +188,7 @@ async fn submit(kit: &Kit, kind: u64, count: u64) -> Vec<Accepted> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_backup_goes_on_behind_what_the_chain_holds() {
-    let drills = std::env::var("SCEAU_DRILLS").ok().map_or(QUICK, |text| text.parse().expect("SCEAU_DRILLS is a number"));
+    let drills = std::env::var("SOAK_DRILLS").ok().map_or(QUICK, |text| text.parse().expect("SOAK_DRILLS is a number"));
     // Drawn so that the first few differ in what was under way.
     for seed in 0..drills {
         drill(seed).await;

@@ -1,6 +1,6 @@
 //! The service killed at the k-th message it sends to anybody, for k after k: each is a safe point to die.
 //!
-//! `SCEAU_CRASH_POINTS=100` tries the first hundred of them. Needs strace: elsewhere this says so and does nothing.
+//! `SOAK_CRASH_POINTS=100` tries the first hundred of them. Needs strace: elsewhere this says so and does nothing.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const QUICK: [u64; 4] = [14, 29, 47, 61];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_is_a_safe_point_to_die() {
-    let asked = std::env::var("SCEAU_CRASH_POINTS").ok().map(|text| text.parse().expect("SCEAU_CRASH_POINTS is a number"));
+    let asked = std::env::var("SOAK_CRASH_POINTS").ok().map(|text| text.parse().expect("SOAK_CRASH_POINTS is a number"));
     let points: Vec<u64> = asked.map_or(QUICK.to_vec(), |most: u64| (1..=most).collect());
     let strace = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !strace.is_ok_and(|status| status.success()) {

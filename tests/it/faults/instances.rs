@@ -1,6 +1,6 @@
 //! Several instances under load: killed one after the other, restarted in an orderly way, with clocks that are wrong.
 //!
-//! `SCEAU_SECONDS=120` goes on for longer.
+//! `SOAK_SECONDS=120` goes on for longer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::support::{self};
 const QUICK: u64 = 6;
 
 fn seconds() -> u64 {
-    std::env::var("SCEAU_SECONDS").ok().map_or(QUICK, |text| text.parse().expect("SCEAU_SECONDS is a number"))
+    std::env::var("SOAK_SECONDS").ok().map_or(QUICK, |text| text.parse().expect("SOAK_SECONDS is a number"))
 }
 
 /// Digests acknowledged a second while `work` goes on.

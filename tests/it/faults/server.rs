@@ -1,6 +1,6 @@
 //! The database's server dies, or its disk is full.
 //!
-//! `SCEAU_SERVER_KILLS=40` kills it more often.
+//! `SOAK_SERVER_KILLS=40` kills it more often.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,7 +127,7 @@ async fn kill_under_load(settings: &'static [(&'static str, &'static str)], kill
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    let kills = std::env::var("SCEAU_SERVER_KILLS").ok().map_or(QUICK, |text| text.parse().expect("a number"));
+    let kills = std::env::var("SOAK_SERVER_KILLS").ok().map_or(QUICK, |text| text.parse().expect("a number"));
     let (acknowledged, lost) = kill_under_load(&[], kills).await;
     eprintln!("{kills} kills of the server: {acknowledged} digests acknowledged, {lost} lost");
     assert!(acknowledged > 20, "only {acknowledged}: nothing was put to the test");

@@ -1,7 +1,7 @@
 //! Each statement of the write path, found by doing the job once, fails in each way; then everything must come right.
 //!
 //! A run that nobody asked more of tries as many cases as its time allows, in an order drawn from a printed seed (again:
-//! `SCEAU_FAULTS_SEED=…`). `SCEAU_FAULTS=each` tries them all, `SCEAU_FAULTS=all` every single execution of
+//! `SOAK_FAULTS_SEED=…`). `SOAK_FAULTS=each` tries them all, `SOAK_FAULTS=all` every single execution of
 //! every statement.
 
 use std::collections::HashMap;
@@ -33,11 +33,11 @@ enum Extent {
 }
 
 fn extent() -> Extent {
-    match std::env::var("SCEAU_FAULTS").ok().as_deref() {
+    match std::env::var("SOAK_FAULTS").ok().as_deref() {
         None => Extent::Quick,
         Some("each") => Extent::Each,
         Some("all") => Extent::All,
-        Some(other) => panic!("SCEAU_FAULTS is each or all, not {other}"),
+        Some(other) => panic!("SOAK_FAULTS is each or all, not {other}"),
     }
 }
 
@@ -49,8 +49,8 @@ struct Case {
 }
 
 fn seed() -> u64 {
-    if let Ok(seed) = std::env::var("SCEAU_FAULTS_SEED") {
-        return seed.parse().expect("SCEAU_FAULTS_SEED is a number");
+    if let Ok(seed) = std::env::var("SOAK_FAULTS_SEED") {
+        return seed.parse().expect("SOAK_FAULTS_SEED is a number");
     }
     let mut bytes = [0; 4];
     SystemEntropy.fill(&mut bytes);

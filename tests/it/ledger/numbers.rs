@@ -232,7 +232,7 @@ async fn numbers_from_a_sequence_leave_holes() {
 }
 
 fn seconds() -> u64 {
-    std::env::var("SCEAU_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(4)
+    std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(4)
 }
 
 /// The system's clock, so many seconds off.

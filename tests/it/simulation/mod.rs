@@ -1,7 +1,7 @@
 //! Random histories on a real Postgres and the model chain: whatever happens on the way, once it is quiet every
 //! acknowledged digest is in one batch and every batch is anchored once, and no status ever claimed what was not so.
 //!
-//! `SCEAU_SEEDS=2000` runs more histories (for `SCEAU_PATIENCE` seconds at most, where that is given), `SCEAU_SEED=17` one,
+//! `SOAK_SEEDS=2000` runs more histories (for `SOAK_PATIENCE` seconds at most, where that is given), `SOAK_SEED=17` one,
 //! with its story told.
 
 mod endpoint;
@@ -37,7 +37,7 @@ async fn run(site: &Site, seed: u64, control: Control, several: bool, told: bool
     }
     ended.map_err(|what| match control {
         Control::None => format!(
-            "seed {seed}: {what}\n  again: SCEAU_SEED={seed} cargo test --test it simulation::{}",
+            "seed {seed}: {what}\n  again: SOAK_SEED={seed} cargo test --test it simulation::{}",
             if several { "several" } else { "histories" }
         ),
         _ => format!("seed {seed}: {what}"),
@@ -57,14 +57,14 @@ async fn several_endpoints_of_which_one_lies_end_well() {
 
 /// Runs the histories that are asked for, or `quick` within `patience`.
 async fn many(quick: u64, patience: Duration, several: bool) {
-    if let Some(seed) = variable("SCEAU_SEED") {
+    if let Some(seed) = variable("SOAK_SEED") {
         run(&Site::new().await, seed, Control::None, several, true).await.unwrap();
         return;
     }
-    let (seeds, begun) = (variable("SCEAU_SEEDS").unwrap_or(quick), Instant::now());
+    let (seeds, begun) = (variable("SOAK_SEEDS").unwrap_or(quick), Instant::now());
     // A busy machine runs fewer, never none.
-    let asked = variable("SCEAU_SEEDS").map(|_| Duration::MAX);
-    let patience = variable("SCEAU_PATIENCE").map(Duration::from_secs).or(asked).unwrap_or(patience);
+    let asked = variable("SOAK_SEEDS").map(|_| Duration::MAX);
+    let patience = variable("SOAK_PATIENCE").map(Duration::from_secs).or(asked).unwrap_or(patience);
     let work = move |worker: u64| {
         let mut done = 0;
         let play = async {

@@ -44,11 +44,6 @@ impl Instance {
             .arg("serve")
             .arg("--config")
             .arg(config)
-            // What asks more of the tests is no setting.
-            .env_remove("SCEAU_KILLS")
-            .env_remove("SCEAU_SECONDS")
-            .env_remove("SCEAU_DRILLS")
-            .env_remove("SCEAU_LINES")
             .env("SCEAU_HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
