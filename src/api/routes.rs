@@ -95,12 +95,12 @@ const CORE_OWN: &[Route] = &[
 
 /// Every route of the partners' listener.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    OWN.iter().chain(partner::ROUTES)
+    OWN.iter().chain(partner::ROUTES).chain(partner::VALIDATORS)
 }
 
 /// Every route of the managers' listener.
 pub fn core() -> impl Iterator<Item = &'static Route> {
-    CORE_OWN.iter().chain(core::ROUTES)
+    CORE_OWN.iter().chain(core::ROUTES).chain(partner::VALIDATORS)
 }
 
 /// Routes in one router.

@@ -16,7 +16,10 @@ pub struct DevJson {
     /// Address of the KageSecur dialect.
     #[serde(default)]
     pub kagesecur_url: String,
-    /// Certificate of the authority to trust for both, PEM file.
+    /// Address of the core API.
+    #[serde(default)]
+    pub core_url: String,
+    /// Certificate of the authority to trust for all of them, PEM file.
     pub ca_cert: PathBuf,
     /// Metrics of the service.
     #[serde(default)]

@@ -52,6 +52,10 @@ pub struct Options {
     #[arg(long, default_value_t = 42_000)]
     pub kagesecur_port: u16,
 
+    /// Port of the core API, for managers
+    #[arg(long, default_value_t = 42_002)]
+    pub core_port: u16,
+
     /// Port of the chain's JSON-RPC
     #[arg(long, default_value_t = 8_545)]
     pub rpc_port: u16,
@@ -84,13 +88,17 @@ pub struct Options {
 pub async fn run(options: Options, ports: Ports, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
     let folder = Folder::open(&options.folder, options.reset)?;
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let addresses = [local(options.port), local(options.kagesecur_port), local(options.metrics_port)];
+    let addresses = [options.port, options.kagesecur_port, options.core_port, options.metrics_port].map(local);
     // Before anything is started, so that nothing has to be taken down again.
-    let [partner, kagesecur, metrics] = addresses;
+    let [partner, kagesecur, core, metrics] = addresses;
     let rpc = local(options.rpc_port);
-    for (address, option) in
-        [(partner, "--port"), (kagesecur, "--kagesecur-port"), (metrics, "--metrics-port"), (rpc, "--rpc-port")]
-    {
+    for (address, option) in [
+        (partner, "--port"),
+        (kagesecur, "--kagesecur-port"),
+        (core, "--core-port"),
+        (metrics, "--metrics-port"),
+        (rpc, "--rpc-port"),
+    ] {
         host::ensure_free(address).with_context(|| format!("choose another port with {option}"))?;
     }
     let (stopped, stopping) = watch::channel(false);
@@ -136,6 +144,7 @@ async fn work(folder: &Folder, stack: &Stack, options: &Options) -> anyhow::Resu
     stack.wait_until_ready().await?;
     line("service", format_args!("{}  (trust {})", stack.access.api_url, folder.shown(&stack.ca_cert)));
     line("kagesecur", &stack.told.kagesecur_url);
+    line("core API", &stack.told.core_url);
     if !options.no_proof && (options.once || options.prove.is_some() || !folder.demo().exists()) {
         let files = match &options.prove {
             Some(folder) => folder.clone(),

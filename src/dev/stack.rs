@@ -50,7 +50,7 @@ impl Stack {
     ///
     /// # Errors
     /// Says what is missing or in the way.
-    pub async fn start(folder: &Folder, addresses: [SocketAddr; 3], rpc_port: u16, ports: &Ports) -> Result<Self> {
+    pub async fn start(folder: &Folder, addresses: [SocketAddr; 4], rpc_port: u16, ports: &Ports) -> Result<Self> {
         let earlier = folder.earlier()?;
         println!("sceau dev: a local stack in {}", folder.shown(folder.path()));
         let random = |length: usize| {
@@ -109,6 +109,7 @@ impl Stack {
                 }
                 ledger.add_validator("demo-partner", "demo-validator").await?;
                 ledger.add_client("demo-manager", "demo-partner").await?;
+                ledger.let_administer("demo-manager", "demo-partner", true).await?;
                 accounts
             }
         };
@@ -123,7 +124,8 @@ impl Stack {
             api_url: format!("https://localhost:{}", addresses[0].port()),
             kagesecur_url: format!("https://localhost:{}", addresses[1].port()),
             ca_cert: certificate.ca.clone(),
-            metrics_url: format!("http://{}/metrics", addresses[2]),
+            core_url: format!("https://localhost:{}", addresses[2].port()),
+            metrics_url: format!("http://{}/metrics", addresses[3]),
             rpc_url: anvil.url.clone(),
             chain_id: anvil::CHAIN_ID,
             registry,
@@ -248,7 +250,7 @@ async fn identity(ledger: &Ledger, pepper: &Pepper, name: &str, clef: String) ->
 
 fn toml(
     told: &DevJson,
-    [address, dialect, metrics]: [SocketAddr; 3],
+    [address, dialect, core, metrics]: [SocketAddr; 4],
     certificate: &cert::Certificate,
     [token, pepper, dialect_key, key]: [&PathBuf; 4],
 ) -> String {
@@ -271,6 +273,9 @@ pepper = {pepper:?}
 listen = "{dialect}"
 public_url = {:?}
 token_key = {dialect_key:?}
+
+[core]
+listen = "{core}"
 
 [seal]
 schedule = "{SCHEDULE}"

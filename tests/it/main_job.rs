@@ -16,12 +16,13 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(home: &Path, files: &Path, ports: [u16; 4]) -> Self {
+    fn start(home: &Path, files: &Path, ports: [u16; 5]) -> Self {
         let (folder, output) = (home.join("stack"), home.join("output"));
         let log = std::fs::File::create(&output).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_sceau"))
             .args(["dev", "--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
-            .args(["--kagesecur-port", &ports[2].to_string(), "--metrics-port", &ports[3].to_string(), "--folder"])
+            .args(["--kagesecur-port", &ports[2].to_string(), "--metrics-port", &ports[3].to_string()])
+            .args(["--core-port", &ports[4].to_string(), "--folder"])
             .arg(&folder)
             .arg("--prove")
             .arg(files)
@@ -138,8 +139,8 @@ fn speaks_kagesecur(home: &Path, told: &Value) {
     assert_eq!(run(&["verify"])["resultat"], "Votre document est enregistré.");
 }
 
-fn free_ports() -> [u16; 4] {
-    [(); 4].map(|()| sceau::dev::host::free_port().expect("a free port"))
+fn free_ports() -> [u16; 5] {
+    [(); 5].map(|()| sceau::dev::host::free_port().expect("a free port"))
 }
 
 #[test]

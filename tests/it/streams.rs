@@ -26,6 +26,7 @@ struct Line {
     digest: Option<Digest>,
     created: Option<bool>,
     number: Option<u64>,
+    promise: Option<String>,
     end: Option<End>,
 }
 
@@ -58,12 +59,14 @@ struct Judge {
     from: u64,
     seen: u64,
     numbers: u64,
+    /// Of how many something is promised.
+    promised: u64,
     end: Option<End>,
 }
 
 impl Judge {
     fn new(from: u64) -> Self {
-        Self { from, seen: 0, numbers: 0, end: None }
+        Self { from, seen: 0, numbers: 0, promised: 0, end: None }
     }
 
     fn see(&mut self, text: &str) {
@@ -71,6 +74,7 @@ impl Judge {
         assert!(self.end.is_none(), "behind the end: {text}");
         match line.end {
             Some(end) => self.end = Some(end),
+            None if line.promise.is_some() => self.promised = self.seen,
             None => {
                 assert_eq!(line.line, Some(self.seen + 1));
                 assert_eq!((line.digest, line.created), (Some(digest(self.from + self.seen)), Some(true)), "{text}");
@@ -81,6 +85,7 @@ impl Judge {
     }
 
     fn finish(self, lines: u64) {
+        assert_eq!(self.promised, lines);
         assert_eq!(self.end, Some(End { lines, accepted: lines, created: lines, refused: 0 }));
         // Each number of the account once.
         assert_eq!(self.numbers, (self.from + 1..=self.from + lines).sum::<u64>());

@@ -27,6 +27,7 @@ const ABOUT: About = About {
     tags: &[
         ("proofs", "Submit digests, and get back what proves them."),
         ("validations", "Documents that others approve before they are sealed."),
+        ("events", "Every change of status, read from one log or sent to you."),
         ("public", "What anybody may know: batches, tiles, how the service is doing."),
         ("tokens", "OAuth 2.0 client credentials."),
         ("service", "Health, and these pages."),
@@ -40,6 +41,7 @@ const CORE: About = About {
          (RFC 9457); programs decide by `code`.",
     tags: &[
         ("accounts", "The accounts a manager administers."),
+        ("validations", "Who decides about the documents of a manager and of its clients."),
         ("log", "What was done to them, and how they got in."),
         ("tokens", "OAuth 2.0 client credentials."),
         ("service", "Health, and these pages."),

@@ -48,6 +48,29 @@ pub(super) const ROUTES: &[Route] = &[
     Route::post("/v1/validations/{id}", Access::Scope(Scope::Validate), || post(validation::decide)).told(operations::decide),
     Route::get("/v1/validations/{id}/decisions/{digest}/receipt", Access::Scope(Scope::ProofsRead), || get(validation::receipt))
         .told(operations::decision_receipt),
+    Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)).told(operations::verify),
+    Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)).told(operations::events::events),
+    Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)).told(operations::events::webhooks),
+    Route::post("/v1/webhooks", Access::Scope(Scope::ProofsWrite), || post(webhook::create)).told(operations::events::create),
+    Route::get("/v1/webhooks/{webhook}", Access::Scope(Scope::ProofsRead), || get(webhook::show))
+        .told(operations::events::webhook),
+    Route::post("/v1/webhooks/{webhook}/secret", Access::Scope(Scope::ProofsWrite), || post(webhook::rotate))
+        .told(operations::events::rotate),
+    Route::post("/v1/webhooks/{webhook}/resume", Access::Scope(Scope::ProofsWrite), || post(webhook::resume))
+        .told(operations::events::resume),
+    Route::post("/v1/webhooks/{webhook}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test))
+        .told(operations::events::test),
+    Route::get("/v1/webhooks/{webhook}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries))
+        .told(operations::events::deliveries),
+    Route::other("DELETE", "/v1/webhooks/{webhook}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove))
+        .told(operations::events::remove),
+    Route::get("/v1/status", Access::Public, || get(service::status)).told(operations::status),
+    Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)).told(operations::batch),
+    Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)).told(operations::tile),
+];
+
+/// What managers do, here and on their own listener.
+pub(super) const VALIDATORS: &[Route] = &[
     Route::get("/v1/validators", Access::Scope(Scope::Manage), || get(validators::list)).told(operations::validators),
     Route::other("PUT", "/v1/validators", Access::Scope(Scope::Manage), || put(validators::require))
         .told(operations::require_validators),
@@ -55,24 +78,6 @@ pub(super) const ROUTES: &[Route] = &[
         .told(operations::add_validator),
     Route::other("DELETE", "/v1/validators/{validator}", Access::Scope(Scope::Manage), || delete(validators::remove))
         .told(operations::remove_validator),
-    Route::post("/v1/verify", Access::Scope(Scope::ProofsRead), || post(verify::verify)).told(operations::verify),
-    Route::get("/v1/events", Access::Scope(Scope::ProofsRead), || get(event::events)).told(operations::events::events),
-    Route::get("/v1/webhooks", Access::Scope(Scope::ProofsRead), || get(webhook::list)).told(operations::events::webhooks),
-    Route::post("/v1/webhooks", Access::Scope(Scope::ProofsWrite), || post(webhook::create)).told(operations::events::create),
-    Route::get("/v1/webhooks/{id}", Access::Scope(Scope::ProofsRead), || get(webhook::show)).told(operations::events::webhook),
-    Route::post("/v1/webhooks/{id}/secret", Access::Scope(Scope::ProofsWrite), || post(webhook::rotate))
-        .told(operations::events::rotate),
-    Route::post("/v1/webhooks/{id}/resume", Access::Scope(Scope::ProofsWrite), || post(webhook::resume))
-        .told(operations::events::resume),
-    Route::post("/v1/webhooks/{id}/test", Access::Scope(Scope::ProofsWrite), || post(webhook::test))
-        .told(operations::events::test),
-    Route::get("/v1/webhooks/{id}/deliveries", Access::Scope(Scope::ProofsRead), || get(webhook::deliveries))
-        .told(operations::events::deliveries),
-    Route::other("DELETE", "/v1/webhooks/{id}", Access::Scope(Scope::ProofsWrite), || delete(webhook::remove))
-        .told(operations::events::remove),
-    Route::get("/v1/status", Access::Public, || get(service::status)).told(operations::status),
-    Route::get("/v1/batches/{number}", Access::Public, || get(batch::batch)).told(operations::batch),
-    Route::get("/v1/batches/{number}/tile/{level}/{*index}", Access::Public, || get(tile::tile)).told(operations::tile),
 ];
 
 /// Reads a digest and says what is wrong with it where it is none.

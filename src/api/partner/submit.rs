@@ -168,7 +168,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// What is promised about it.
-    fn promised(&self) -> Option<Record> {
+    pub(super) fn promised(&self) -> Option<Record> {
         match self {
             Self::Accepted(proof) => {
                 promise::record((proof.digest, proof.salt), (proof.number, proof.batch), (proof.received_at, proof.anchor_by?))

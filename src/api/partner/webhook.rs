@@ -175,7 +175,7 @@ pub async fn list(api: State, caller: Caller) -> Result<Json<impl Serialize>> {
     Ok(Json(List { webhooks: webhooks.into_iter().map(View::from).collect() }))
 }
 
-/// `GET /v1/webhooks/{id}`.
+/// `GET /v1/webhooks/{webhook}`.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`].
@@ -183,7 +183,7 @@ pub async fn show(api: State, caller: Caller, Path(id): Path<String>) -> Result<
     find(&api, &caller, self::id(&id)?).await.map(Json)
 }
 
-/// `DELETE /v1/webhooks/{id}`: nothing more is sent, and its history is gone.
+/// `DELETE /v1/webhooks/{webhook}`: nothing more is sent, and its history is gone.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`].
@@ -215,7 +215,7 @@ pub(super) struct Rotated {
     previous_secret_until: OffsetDateTime,
 }
 
-/// `POST /v1/webhooks/{id}/secret`: a new secret; the one before signs beside it for a while.
+/// `POST /v1/webhooks/{webhook}/secret`: a new secret; the one before signs beside it for a while.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`], [`Code::BodyInvalid`].
@@ -237,7 +237,7 @@ pub(super) struct Resumption {
     after: Option<u64>,
 }
 
-/// `POST /v1/webhooks/{id}/resume`: sends again at once, from the cursor or from behind `after`.
+/// `POST /v1/webhooks/{webhook}/resume`: sends again at once, from the cursor or from behind `after`.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`], [`Code::CursorUnknown`].
@@ -248,7 +248,7 @@ pub async fn resume(api: State, caller: Caller, Path(id): Path<String>, body: Js
     find(&api, &caller, id).await.map(Json)
 }
 
-/// `POST /v1/webhooks/{id}/test`: an event that this webhook alone is sent.
+/// `POST /v1/webhooks/{webhook}/test`: an event that this webhook alone is sent.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`].
@@ -276,7 +276,7 @@ pub(super) struct History {
     next: Option<u64>,
 }
 
-/// `GET /v1/webhooks/{id}/deliveries`: what was sent and how it went, newest first.
+/// `GET /v1/webhooks/{webhook}/deliveries`: what was sent and how it went, newest first.
 ///
 /// # Errors
 /// [`Code::WebhookUnknown`], [`Code::QueryInvalid`].

@@ -179,8 +179,8 @@ async fn unknown_routes_and_methods_are_problems_too() {
         problem(service.get(path, &token).await, 404, "not_found").await;
     }
     for (method, path, allowed) in [
-        (Method::DELETE, "/v1/proofs", "POST"),
-        (Method::GET, "/v1/proofs", "POST"),
+        (Method::DELETE, "/v1/proofs", "POST,GET,HEAD"),
+        (Method::GET, "/v1/verify", "POST"),
         (Method::PUT, "/v1/verify", "POST"),
         (Method::POST, "/v1/batches/1", "GET,HEAD"),
         (Method::PATCH, "/healthz", "GET,HEAD"),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use reqwest::{Body, Response, StatusCode};
 use sceau::ledger::limits::{Change, Changes};
+use sceau_verifier::promise::KeySet;
+use sceau_verifier::promise::judge::{Outcome, judge};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,12 +25,24 @@ async fn send(service: &Service, token: &str, body: impl Into<Body>) -> Response
     request.header("content-type", MEDIA).body(body).send().await.unwrap()
 }
 
-/// The lines of an answer that is whole, and what its last line says.
+/// The results of an answer that is whole, and what its last line says.
 fn read(text: &str) -> (Vec<Value>, Value) {
+    let (results, _, end) = parts(text);
+    (results, end)
+}
+
+/// The results, the promises, and what the last line says.
+fn parts(text: &str) -> (Vec<Value>, Vec<Value>, Value) {
     let mut all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let end = all.pop().expect("a last line")["end"].take();
     assert!(end.is_object(), "{text}");
-    (all, end)
+    let (promises, results) = all.into_iter().partition(|line| line.get("promise").is_some());
+    (results, promises, end)
+}
+
+/// What is in the next piece of an answer.
+fn first(piece: &[u8]) -> Value {
+    serde_json::from_slice(piece.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
 }
 
 async fn answered(answer: Response) -> (Vec<Value>, Value) {
@@ -206,6 +220,34 @@ async fn what_ends_acceptance_is_told_on_every_line_behind_and_at_the_end() {
     assert_eq!((again.len() as i64, end.get("stopped")), (accepted, None));
 }
 
+/// With the results it speaks of as `proofs`, a promise in a stream is the answer of a submission.
+#[tokio::test]
+async fn every_accepted_line_is_promised() {
+    let service = service().await;
+    let (_, token) = service.partner("acme").await;
+    let body = format!("{}nonsense\n{}", lines(0..7_000), lines([3, 7_001]));
+    let text = send(&service, &token, body).await.text().await.unwrap();
+    let (results, promises, end) = parts(&text);
+    assert!(promises.len() > 1, "several groups");
+    let keys = service.get("/.well-known/jwks.json", "").await.bytes().await.unwrap();
+    let keys = KeySet::parse(&keys).unwrap();
+    let given = |promise: &Value, proofs: &[&Value]| {
+        let answer = json!({ "promise": promise["promise"], "proofs": proofs }).to_string();
+        judge(answer.as_bytes(), &keys, None, None, |_, _| unreachable!("there is no receipt")).outcome
+    };
+    let mut promised = 0;
+    for promise in &promises {
+        let [from, to] = [0, 1].map(|at| promise["lines"][at].as_u64().unwrap());
+        let within = |line: &&Value| (from..=to).contains(&line["line"].as_u64().unwrap()) && line.get("digest").is_some();
+        let proofs: Vec<&Value> = results.iter().filter(within).collect();
+        assert_eq!(given(promise, &proofs), Some(Outcome::Given));
+        assert_eq!(given(promise, &proofs[1..]), None, "one is missing");
+        assert_eq!(promise["count"], proofs.len());
+        promised += proofs.len();
+    }
+    assert_eq!((promised, &end["accepted"]), (7_002, &json!(7_002)));
+}
+
 #[tokio::test]
 async fn results_come_while_the_client_writes_and_a_revoked_account_is_not_served_on() {
     let service = forgetful().await;
@@ -213,10 +255,10 @@ async fn results_come_while_the_client_writes_and_a_revoked_account_is_not_serve
     let (pieces, body) = piecewise();
     pieces.send(lines([1])).unwrap();
     let mut answer = send(&service, &token, body).await.bytes_stream();
-    let first: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    let first = self::first(&answer.next().await.unwrap().unwrap());
     assert_eq!((&first["line"], &first["created"]), (&1.into(), &true.into()));
     pieces.send(lines([2])).unwrap();
-    let second: Value = serde_json::from_slice(&answer.next().await.unwrap().unwrap()).unwrap();
+    let second = self::first(&answer.next().await.unwrap().unwrap());
     assert_eq!(second["line"], 2);
     service.ledger.disable_account(&account.name).await.unwrap();
     pieces.send(lines([3])).unwrap();

@@ -234,6 +234,19 @@ async fn changes_at_the_same_time_are_one_chain() {
     assert_eq!((report.log, report.count), (160, 0), "{:?}", report.findings);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn validators_are_named_on_the_managers_listener_too() {
+    let (service, (_, token), (_, other)) = offices().await;
+    made(&service, &token, "acme").await;
+    let notary = service.account("notary", Role::Validator).await;
+    let path = |validator: &str| format!("/v1/validators{validator}?account=acme");
+    let named = put(&service, &path(&format!("/{}", notary.key)), &token, json!(null)).await;
+    assert_eq!(named.status(), 201);
+    let list: Value = service.get(&path(""), &token).await.json().await.unwrap();
+    assert_eq!((&list["account"], &list["validators"][0]["name"]), (&json!("acme"), &json!("notary")));
+    problem(service.get(&path(""), &other).await, 404, "account_unknown").await;
+}
+
 /// Only that the router has the routes of this listener, not those of the partners'.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_listeners_have_their_own_routes() {

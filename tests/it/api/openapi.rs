@@ -34,7 +34,9 @@ async fn furnished() -> Furnished {
     let wish = json!({ "proofs": [{ "digest": digest(2) }], "validation": true });
     let validation = service.propose(&office.token, &wish).await.1[0]["validation"]["id"].as_str().unwrap().to_owned();
     service.decide(&office.validators[0].1, &validation, "approve").await;
-    let examples = json!({ "digest": digest(1), "id": validation, "number": 1, "level": 0, "index": "000.p/2", "validator": "second", "code": "not_found" });
+    let made = service.post("/v1/webhooks", &office.token, &json!({ "url": "https://a.example/" })).await;
+    let webhook = made.json::<Value>().await.unwrap()["id"].take();
+    let examples = json!({ "digest": digest(1), "id": validation, "webhook": webhook, "number": 1, "level": 0, "index": "000.p/2", "validator": "second", "code": "not_found" });
     Furnished { service, office, examples }
 }
 
@@ -110,8 +112,9 @@ async fn what_belongs_to_others_is_as_unknown_as_what_nobody_has() {
     let validator = service.account("curious validator", Role::Validator).await;
     let validator = service.token(&validator).await;
     // Names of what belongs to somebody; batches and tiles are public.
-    let mine = json!({ "digest": examples["digest"], "id": examples["id"] });
-    let nobodys = json!({ "digest": digest(404), "id": "019f0c1a-5f43-7c11-9d3a-6d0c2f1e7a10" });
+    let mine = json!({ "digest": examples["digest"], "id": examples["id"], "webhook": examples["webhook"] });
+    let id = "019f0c1a-5f43-7c11-9d3a-6d0c2f1e7a10";
+    let nobodys = json!({ "digest": digest(404), "id": id, "webhook": id });
     let filled = |path: &str, values: &Value| {
         values
             .as_object()
@@ -126,14 +129,18 @@ async fn what_belongs_to_others_is_as_unknown_as_what_nobody_has() {
             let body = match operation["operationId"].as_str().unwrap() {
                 "decide" => Some(json!({ "decision": "approve" }).to_string()),
                 "verify" => Some(json!({ "digest": "DIGEST" }).to_string()),
+                "rotateSecret" | "resumeWebhook" => Some("{}".to_owned()),
                 _ => None,
             };
-            let named = path.contains("{digest}") || path.contains("{id}") || operation["operationId"] == "verify";
+            let named =
+                ["{digest}", "{id}", "{webhook}"].iter().any(|name| path.contains(name)) || operation["operationId"] == "verify";
             let (Some(scope), true) = (scope, named) else { continue };
+            // Asked for in so many words.
+            let query = if operation["operationId"] == "erase" { "?irrevocable=true" } else { "" };
             let token = if scope == "validate" { &validator } else { &partner };
             let of = |values: &Value| {
                 let digest = values["digest"].as_str().unwrap();
-                (filled(path, values), body.as_ref().map(|body| body.replace("DIGEST", digest)))
+                (filled(path, values) + query, body.as_ref().map(|body| body.replace("DIGEST", digest)))
             };
             let (theirs, their_body) = of(&mine);
             let (unknown, unknown_body) = of(&nobodys);

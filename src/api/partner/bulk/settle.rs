@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use sceau_verifier::promise::Record;
 use serde::Serialize;
 
 use super::group::{Group, too_long};
@@ -11,6 +12,7 @@ use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::partner::item::{self, Fault, Read};
 use crate::api::partner::submit::{self, Acknowledged, Outcome};
+use crate::api::promise;
 
 /// Waits for a place among those who wait for their commit, and how often.
 const PLACE: (Duration, u32) = (Duration::from_millis(250), 40);
@@ -60,7 +62,7 @@ impl Tally {
 /// The answer of a group.
 #[derive(Debug)]
 pub struct Settled {
-    /// One line each.
+    /// One line each, and a last one with what is promised about those that were accepted.
     pub lines: Vec<u8>,
     /// What they say.
     pub tally: Tally,
@@ -71,6 +73,16 @@ struct Line<T> {
     line: u64,
     #[serde(flatten)]
     said: T,
+}
+
+/// Signed as the answer of one submission: with the accepted lines as its `proofs` it is one.
+#[derive(Serialize)]
+struct Promised {
+    promise: String,
+    /// First and last line it speaks of.
+    lines: [u64; 2],
+    /// Digests promised about.
+    count: usize,
 }
 
 #[derive(Serialize)]
@@ -92,8 +104,7 @@ enum Answer {
 pub async fn settle(api: &State, caller: &Caller, group: Group, stopped: &Stopped) -> Settled {
     let numbers: Vec<u64> = group.lines().map(|(number, _)| number).collect();
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(numbers.len());
-    let mut places = Vec::new();
-    let mut items = Vec::new();
+    let (mut places, mut items, mut promised) = (Vec::new(), Vec::new(), None);
     for (at, line) in group.lines().enumerate() {
         match read(line) {
             Ok(item) => {
@@ -111,8 +122,12 @@ pub async fn settle(api: &State, caller: &Caller, group: Group, stopped: &Stoppe
         let again = || Ok(group.lines().filter_map(|line| read(line).ok()).collect());
         let (outcomes, ended) = accept(api, caller, items, &again).await;
         let (at, outcomes): (Vec<usize>, Vec<Outcome>) = outcomes.into_iter().unzip();
+        let records: Vec<Record> = outcomes.iter().filter_map(Outcome::promised).collect();
         match submit::acknowledge(api, outcomes).await {
             Ok(told) => {
+                let lines = [numbers.first().copied().unwrap_or_default(), numbers.last().copied().unwrap_or_default()];
+                promised =
+                    promise::sign(api, &caller.name, &records).map(|promise| Promised { promise, lines, count: records.len() });
                 for (at, told) in at.into_iter().zip(told) {
                     answers[places[at]] = Some(Answer::Told(Box::new(told.short())));
                 }
@@ -126,7 +141,7 @@ pub async fn settle(api: &State, caller: &Caller, group: Group, stopped: &Stoppe
             Err(problem) => stop(stopped, &numbers, &mut answers, problem),
         }
     }
-    print(&numbers, answers)
+    print(&numbers, answers, promised.as_ref())
 }
 
 fn read((_, line): (u64, Option<&[u8]>)) -> std::result::Result<Read, Fault> {
@@ -198,7 +213,7 @@ fn stop(stopped: &Stopped, numbers: &[u64], answers: &mut [Option<Answer>], prob
     refuse(answers, code);
 }
 
-fn print(numbers: &[u64], answers: Vec<Option<Answer>>) -> Settled {
+fn print(numbers: &[u64], answers: Vec<Option<Answer>>, promised: Option<&Promised>) -> Settled {
     let mut tally = Tally { lines: numbers.len() as u64, last: numbers.last().copied().unwrap_or_default(), ..Tally::default() };
     let mut lines = Vec::with_capacity(numbers.len() * 320);
     for (number, answer) in numbers.iter().zip(answers) {
@@ -214,6 +229,10 @@ fn print(numbers: &[u64], answers: Vec<Option<Answer>>) -> Settled {
             None => serde_json::to_writer(&mut lines, &refusal(Code::Internal.as_str(), None)),
         };
         written.expect("plain values are written to memory");
+        lines.push(b'\n');
+    }
+    if let Some(promised) = promised {
+        serde_json::to_writer(&mut lines, promised).expect("plain values are written to memory");
         lines.push(b'\n');
     }
     Settled { lines, tally }

@@ -124,7 +124,7 @@ fn shown() -> Value {
 }
 
 fn one(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(EVENTS, id, summary).path::<Uuid>("id", "Id of the webhook.", ID).fails(&[Code::WebhookUnknown])
+    Operation::new(EVENTS, id, summary).path::<Uuid>("webhook", "Its id.", ID).fails(&[Code::WebhookUnknown])
 }
 
 pub(in crate::api::partner) fn events() -> Operation {

@@ -55,7 +55,9 @@ pub(in crate::api::partner) fn submit() -> Operation {
     Operation::new(PROOFS, "submit", "Accepts digests")
         .about(
             "The answer comes after the commit, one object an item, in their order. When one item is not in order nothing is stored. \
-             Repeating a submission is safe: account and digest are the key. Keep the salt with the digest.",
+             Repeating a submission is safe: account and digest are the key. Keep the salt with the digest. With \
+             `Idempotency-Key` a repetition gets the first answer again. With `Content-Type: application/x-ndjson` the body has one \
+             item a line, up to 1,000,000, and the answer one result a line, as the lines are committed.",
         )
         .takes::<item::Body<'_>>([
             ("one", json!({ "proofs": [{ "digest": DIGEST }] })),

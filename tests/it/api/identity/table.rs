@@ -76,14 +76,14 @@ fn sample(route: &Route) -> Sample {
         ("POST", "/v1/webhooks") => {
             Sample { body: Some(json!({ "url": "https://a.example/" })), ..row("/v1/webhooks", (201, "")) }
         }
-        (method, path) if path.starts_with("/v1/webhooks/{id}") => {
+        (method, path) if path.starts_with("/v1/webhooks/{webhook}") => {
             let (path, status) = match (method, path) {
-                ("GET", "/v1/webhooks/{id}") => ("/v1/webhooks/WEBHOOK", 200),
-                ("DELETE", "/v1/webhooks/{id}") => ("/v1/webhooks/WEBHOOK", 204),
-                ("POST", "/v1/webhooks/{id}/secret") => ("/v1/webhooks/WEBHOOK/secret", 200),
-                ("POST", "/v1/webhooks/{id}/resume") => ("/v1/webhooks/WEBHOOK/resume", 200),
-                ("POST", "/v1/webhooks/{id}/test") => ("/v1/webhooks/WEBHOOK/test", 202),
-                ("GET", "/v1/webhooks/{id}/deliveries") => ("/v1/webhooks/WEBHOOK/deliveries", 200),
+                ("GET", "/v1/webhooks/{webhook}") => ("/v1/webhooks/WEBHOOK", 200),
+                ("DELETE", "/v1/webhooks/{webhook}") => ("/v1/webhooks/WEBHOOK", 204),
+                ("POST", "/v1/webhooks/{webhook}/secret") => ("/v1/webhooks/WEBHOOK/secret", 200),
+                ("POST", "/v1/webhooks/{webhook}/resume") => ("/v1/webhooks/WEBHOOK/resume", 200),
+                ("POST", "/v1/webhooks/{webhook}/test") => ("/v1/webhooks/WEBHOOK/test", 202),
+                ("GET", "/v1/webhooks/{webhook}/deliveries") => ("/v1/webhooks/WEBHOOK/deliveries", 200),
                 _ => panic!("{method} {path} has no row in this table"),
             };
             let body = (method == "POST").then(|| json!({}));
@@ -198,7 +198,10 @@ async fn expect(what: &str, route: &Route, answer: Response, (status, code): (u1
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], code);
     } else {
         assert_eq!(answer.headers().contains_key("www-authenticate"), status == 401 || code == "scope_missing");
-        assert_eq!(answer.headers().contains_key("retry-after"), status == 429 || code == "receipt_not_ready");
+        assert_eq!(
+            answer.headers().contains_key("retry-after"),
+            status == 429 || ["receipt_not_ready", "erasure_too_early"].contains(&code)
+        );
         problem(answer, status, code).await;
     }
 }
