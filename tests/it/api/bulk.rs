@@ -179,7 +179,8 @@ async fn whoever_goes_away_finds_every_acknowledged_line_and_may_go_on() {
     drop((from, writing.await.unwrap()));
     let body = unchunked(&bytes);
     let end = body.iter().rposition(|byte| *byte == b'\n').expect("a line");
-    let told: Vec<Value> = body[..end].split(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let told = body[..end].split(|byte| *byte == b'\n').map(|line| serde_json::from_slice::<Value>(line).unwrap());
+    let told: Vec<Value> = told.filter(|line| line.get("promise").is_none()).collect();
     assert!(told.len() > 3_000 && told.len() < LINES as usize, "{}", told.len());
     for line in &told {
         let digest = line["digest"].as_str().unwrap().parse().unwrap();
@@ -215,8 +216,9 @@ async fn what_ends_acceptance_is_told_on_every_line_behind_and_at_the_end() {
     assert_eq!((&why["code"], &why["status"], &why["line"]), (&"quota_exceeded".into(), &429.into(), &refused[0]["line"]));
     assert!(why["retry_after"].as_u64() > Some(0), "{end}");
 
-    // What was accepted is answered all the same.
-    let (again, end) = answered(send(&service, &token, lines(0..accepted as u64)).await).await;
+    // What was accepted is answered all the same. Of two groups under way the later one may be the first to be stored.
+    let created = all.iter().filter(|line| line["created"] == true).map(|line| line["line"].as_u64().unwrap() - 1);
+    let (again, end) = answered(send(&service, &token, lines(created)).await).await;
     assert_eq!((again.len() as i64, end.get("stopped")), (accepted, None));
 }
 
