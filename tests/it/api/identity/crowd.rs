@@ -145,8 +145,14 @@ async fn two_thousand_slow_connections_do_not_delay_others() {
     let (begun, mut with, mut least) = (Instant::now(), Vec::<(Duration, Duration)>::new(), usize::MAX);
     let as_good = |with: &[(Duration, Duration)]| with.iter().any(|with| with.0 < median * 5);
     while begun.elapsed() < Duration::from_secs(15) || !(as_good(&with) || begun.elapsed() > Duration::from_secs(120)) {
-        with.extend(measured(&service, &token).await);
-        least = least.min(seen.open.load(Ordering::Relaxed));
+        let before = seen.open.load(Ordering::Relaxed);
+        let now = measured(&service, &token).await;
+        let there = before.min(seen.open.load(Ordering::Relaxed));
+        // On a busy machine the slow side may be too slow to come back itself: such a measure says nothing.
+        if there > SLOW / 2 {
+            with.extend(now);
+            least = least.min(there);
+        }
     }
     seen.stop.store(true, Ordering::Relaxed);
     tokio::task::spawn_blocking(|| slow.join()).await.unwrap().expect("the slow side ends in order");
@@ -154,7 +160,6 @@ async fn two_thousand_slow_connections_do_not_delay_others() {
         "median and 95 %: {without:?} without, {with:?} with at least {least} slow connections; {} were cut",
         seen.cut.load(Ordering::Relaxed)
     );
-    assert!(least > SLOW / 2, "{least} of them were there at the least");
     assert!(seen.cut.load(Ordering::Relaxed) > 0, "slow ones are cut");
     assert!(as_good(&with), "the median was {median:?} without them, and {with:?} with them");
 }
