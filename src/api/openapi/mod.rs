@@ -141,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn every_parameter_is_explained() {
+        for document in [&*DOCUMENT, &*CORE_DOCUMENT] {
+            let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+            for parameter in operations.filter_map(|operation| operation["parameters"].as_array()).flatten() {
+                assert!(parameter["description"].as_str().is_some_and(|text| !text.is_empty()), "{parameter}");
+            }
+        }
+    }
+
+    #[test]
     fn references_lead_somewhere() {
         fn visit(value: &Value, found: &mut BTreeSet<String>) {
             match value {

@@ -18,6 +18,7 @@ use crate::ledger::erasures::Erasing;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
+    /// Says that it is meant: erasing cannot be taken back.
     #[serde(default)]
     irrevocable: bool,
 }

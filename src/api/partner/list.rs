@@ -37,18 +37,27 @@ const TEXT: usize = 255;
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// Only proofs with a higher number.
     #[serde(default)]
     after: u64,
+    /// Proofs of a page; 100 when nothing is said.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<u64>,
+    /// Only those that are so far.
     status: Option<Status>,
+    /// Only those with exactly this label.
     label: Option<String>,
+    /// Only those with this text in their file name, in any case.
     file_name: Option<String>,
+    /// Only those received at this moment or later.
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<schema::Time>")]
     received_from: Option<OffsetDateTime>,
+    /// Only those received before this moment.
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<schema::Time>")]
     received_to: Option<OffsetDateTime>,
+    /// Only those in this batch.
     batch: Option<u64>,
 }
 
