@@ -226,6 +226,12 @@ impl Schemas {
             let mut property = property.clone();
             drop_null(&mut property);
             let description = property.as_object_mut().and_then(|property| property.remove("description"));
+            // What is left out is not null: a query has no such value.
+            if let Some(property) = property.as_object_mut()
+                && property.get("default").is_some_and(Value::is_null)
+            {
+                property.remove("default");
+            }
             json!({
                 "name": name,
                 "in": "query",

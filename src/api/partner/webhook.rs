@@ -54,16 +54,16 @@ pub(super) struct View {
     waiting: u64,
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    #[schemars(with = "schema::Time", default)]
+    #[schemars(with = "schema::Time")]
     failing_since: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    #[schemars(with = "schema::Time", default)]
+    #[schemars(with = "schema::Time")]
     next_try_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    #[schemars(with = "schema::Time", default)]
+    #[schemars(with = "schema::Time")]
     parked_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    #[schemars(with = "schema::Time", default)]
+    #[schemars(with = "schema::Time")]
     previous_secret_until: Option<OffsetDateTime>,
 }
 

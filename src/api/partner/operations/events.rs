@@ -61,33 +61,33 @@ pub struct Told {
 #[expect(dead_code, reason = "it describes what the ledger prints from parts")]
 #[schemars(rename = "EventData")]
 pub struct About {
-    #[schemars(default)]
-    batch: u64,
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    batch: Option<u64>,
     /// Number of the first proof.
-    #[schemars(default)]
-    first: u64,
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
     /// Number of the last proof.
-    #[schemars(default)]
-    last: u64,
-    #[schemars(default)]
-    count: u64,
-    #[schemars(default)]
-    status: String,
-    #[schemars(default)]
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    last: Option<u64>,
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
     /// Of up to 100 proofs, in the order of their numbers.
-    #[schemars(default, length(max = 100))]
-    digests: Vec<schema::Digest>,
-    #[schemars(default)]
+    #[schemars(with = "Vec<schema::Digest>", skip_serializing_if = "Option::is_none", length(max = 100))]
+    digests: Option<Vec<schema::Digest>>,
+    #[schemars(with = "Uuid", skip_serializing_if = "Option::is_none")]
     validation: Option<Uuid>,
-    #[schemars(default)]
+    #[schemars(with = "schema::Digest", skip_serializing_if = "Option::is_none")]
     digest: Option<schema::Digest>,
     /// Whose document it is.
-    #[schemars(default)]
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
     account: Option<String>,
-    #[schemars(default)]
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
     state: Option<String>,
-    #[schemars(default)]
+    #[schemars(with = "Uuid", skip_serializing_if = "Option::is_none")]
     webhook: Option<Uuid>,
 }
 
