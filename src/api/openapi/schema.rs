@@ -213,6 +213,16 @@ pub struct Problem {
     /// With `not_ready`: each check, `ok` or `failed`.
     #[schemars(default)]
     checks: Option<AnyObject>,
+    /// With `cursor_unknown`: number of the newest event.
+    #[schemars(default)]
+    last: u64,
+    /// With `proof_erased`: its number, its batch, and when it was erased.
+    #[schemars(default)]
+    number: u64,
+    #[schemars(default)]
+    batch: u64,
+    #[schemars(default)]
+    erased_at: Option<Time>,
 }
 
 /// An error of RFC 6749 §5.2.
