@@ -6,15 +6,17 @@
 
 mod copy;
 mod item;
+mod queue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sceau_verifier::digest::Salt;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use self::item::{Accepted, Detail, IntakeError, Submission};
+use self::queue::{Entrance, Lane};
 use super::events::Events;
 use super::gate::Gate;
 use super::promises::Offer;
@@ -40,6 +42,7 @@ impl Default for Limits {
     }
 }
 
+#[derive(Debug)]
 struct Job {
     items: Vec<Submission>,
     /// One an item, or none at all: then they are drawn.
@@ -51,7 +54,7 @@ struct Job {
 /// The way in. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Intake {
-    jobs: mpsc::UnboundedSender<Job>,
+    entrance: Arc<Entrance>,
     places: Arc<Semaphore>,
     limits: Limits,
     gate: Gate,
@@ -64,15 +67,14 @@ impl Intake {
     /// that ends with a panic must end the process, because submissions would hang.
     #[must_use]
     pub fn start(ledger: &Ledger, entropy: &Arc<dyn Entropy>, limits: Limits) -> (Self, JoinSet<()>) {
-        let (jobs, receiver) = mpsc::unbounded_channel();
-        let receiver = Arc::new(Mutex::new(receiver));
+        let (entrance, waiting) = queue::queue(limits.lanes.max(1));
         let mut lanes = JoinSet::new();
-        for _ in 0..limits.lanes.max(1) {
-            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), Arc::clone(&receiver), limits));
+        for lane in waiting {
+            lanes.spawn(run(ledger.clone(), Arc::clone(entropy), lane, limits));
         }
         (
             Self {
-                jobs,
+                entrance: Arc::new(entrance),
                 places: Arc::new(Semaphore::new(limits.waiting.max(1))),
                 limits,
                 gate: ledger.gate().clone(),
@@ -119,7 +121,7 @@ impl Intake {
         let size = u32::try_from(items.len().min(self.limits.waiting.max(1))).map_err(|_| IntakeError::Overloaded)?;
         let place = Arc::clone(&self.places).try_acquire_many_owned(size).map_err(|_| IntakeError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { items, salts, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
+        self.entrance.push(Job { items, salts, answer, _place: place }).map_err(|_| IntakeError::Stopped)?;
         Ok(answered.await.map_err(|_| IntakeError::Stopped)??)
     }
 
@@ -149,25 +151,13 @@ impl Intake {
     /// Whether anybody takes what is handed in: false once every lane has ended.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        !self.jobs.is_closed()
+        self.entrance.is_alive()
     }
 }
 
-async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, limits: Limits) {
-    loop {
-        let mut batch = Vec::new();
-        {
-            let mut jobs = jobs.lock().await;
-            let Some(first) = jobs.recv().await else { return };
-            let mut size = first.items.len();
-            batch.push(first);
-            while size < limits.group {
-                let Ok(job) = jobs.try_recv() else { break };
-                size += job.items.len();
-                batch.push(job);
-            }
-        }
-        settle(&ledger, entropy.as_ref(), limits.patience, batch).await;
+async fn run(ledger: Ledger, entropy: Arc<dyn Entropy>, lane: Lane, limits: Limits) {
+    while let Some(mut taken) = lane.take(limits.group).await {
+        settle(&ledger, entropy.as_ref(), limits.patience, std::mem::take(&mut taken.jobs)).await;
     }
 }
 

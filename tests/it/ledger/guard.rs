@@ -74,7 +74,8 @@ async fn a_bulk_read_given_up_half_way_leaves_no_answers_to_others() {
     let ledger = Ledger::connect(&database.url, 1).expect("a URL");
     let account = super::account(&ledger, "partner").await;
     sqlx::query(
-        "insert into proofs (account_id, batch, received_at, digest, salt, number)
+        "with counting as (insert into account_numbers (account_id) values ($1))
+         insert into proofs (account_id, batch, received_at, digest, salt, number)
          select $1, 1, now(), sha256(n::text::bytea), substr(sha256(n::text::bytea), 1, 16), n from generate_series(1, $2) n",
     )
     .bind(account.0)
