@@ -28,6 +28,7 @@ pub mod traffic;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,9 +167,13 @@ impl Default for Limits {
     }
 }
 
-/// What the handlers need. Cloning is cheap.
+/// What the handlers need. Cloning counts one hold more: every layer of a router clones it for every request.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct State(Arc<Shared>);
+
+/// What is in a [`State`].
+#[derive(Debug, Clone)]
+pub struct Shared {
     /// The database.
     pub ledger: Ledger,
     /// The way in for digests.
@@ -221,7 +226,7 @@ impl State {
         public_url: &str,
     ) -> Self {
         let overview = Overview::new(ledger.clone(), deadline.clone(), Overview::LIFE);
-        Self {
+        Self(Arc::new(Shared {
             ledger,
             intake,
             ports,
@@ -239,7 +244,22 @@ impl State {
             streams: Arc::default(),
             news: Arc::default(),
             allowed: Arc::default(),
-        }
+        }))
+    }
+}
+
+impl Deref for State {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// For setting up: whoever holds a clone keeps what it had.
+impl DerefMut for State {
+    fn deref_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.0)
     }
 }
 

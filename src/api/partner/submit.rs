@@ -92,7 +92,10 @@ pub async fn submit(api: State, caller: Caller, request: HttpRequest) -> Result<
         };
     }
     let body = JsonBytes::from_request(request, &api).await?;
-    let Some(key) = key else { return whole(api.clone(), caller, body, api.ports).await };
+    let Some(key) = key else {
+        let ports = api.ports.clone();
+        return whole(api, caller, body, ports).await;
+    };
     let of = idempotency::Request { key, fingerprint: body.fingerprint("POST /v1/proofs") };
     idempotency::once(api.clone(), caller.clone(), of, move |ports| whole(api, caller, body, ports)).await
 }
