@@ -2,7 +2,8 @@
 //! insert a request, the median commit, Postgres's own COPY of the same rows. Client, server and Postgres share the
 //! machine.
 //!
-//! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`
+//! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, at
+//! 256 connections, for a profiler to look at.
 
 mod kit;
 
@@ -41,12 +42,15 @@ fn main() -> Result<()> {
         }
     };
     let (requests, bulk) = (number("--requests", 60_000)?, number("--bulk", 500_000)?);
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (postgres, stage) = server.block_on(Stage::set())?;
-    let rows = measure(&server, &client, &stage, requests, bulk)?;
+    let rows = match arguments.iter().any(|argument| argument == "--profile") {
+        true => profile(&client, &stage, requests)?,
+        false => measure(&server, &client, &stage, requests, bulk)?,
+    };
     let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
     report::print("submit", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
     server.block_on(async {
@@ -238,6 +242,27 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         aim: Aim::AtLeast(0.7),
     });
     Ok(rows)
+}
+
+/// The service alone.
+fn profile(client: &Runtime, stage: &Stage, requests: u64) -> Result<Vec<Row>> {
+    let (service, token) = &stage.service;
+    let authorization = Some(token.clone());
+    let plan = Plan { address: service.address, authorization, http: Http::One, at_once: 256, requests, rate: None, first: 0 };
+    let outcome = client.block_on(load::run(&plan, Arc::new(Single)))?;
+    let row = |case: &str, value: f64, unit| Row {
+        case: case.into(),
+        value,
+        against: "itself".into(),
+        limit: value,
+        unit,
+        aim: Aim::None,
+    };
+    Ok(vec![
+        row("submit, 256 at once, HTTP/1.1", outcome.rate(), "/s"),
+        row("latency p50", micros(outcome.quantile(0.5)), "µs"),
+        row("latency p99", micros(outcome.quantile(0.99)), "µs"),
+    ])
 }
 
 fn micros(time: Duration) -> f64 {
