@@ -1,9 +1,12 @@
 //! Table `batches`: the numbered sets that are sealed together.
 
+use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
+use super::entries::Unfinished;
 use super::leases::Lease;
-use super::tiles::{self, NewTile};
+use super::tiles::{self, TileRows};
 use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural, stored};
 
 /// A batch whose tree is stored.
@@ -125,42 +128,33 @@ impl Ledger {
         .transpose()
     }
 
-    /// Stores the tree of a closed batch and plans its anchor in every target, in one transaction. Before it commits the
-    /// batch is closed as before; after it everything the publisher and the receipts need is there.
+    /// Stores the tree of a closed batch, its tiles while they are made, and plans its anchor in every target, in one
+    /// transaction. `made` is asked when no more tiles come and tells what the batch is sealed as; where it fails nothing is
+    /// stored. Before it commits the batch is closed as before; after it everything the publisher and the receipts need is
+    /// there.
+    ///
+    /// What counts is the check of the lease behind the tiles; so it can be renewed while they come. Of two that seal one
+    /// batch at the same time the second waits at its first tile until the first is done or refused.
     ///
     /// # Errors
-    /// [`LedgerError::Moved`] when the batch is sealed already, [`LedgerError::LeaseLost`], or when the database fails.
-    pub async fn seal_batch(&self, lease: &Lease, batch: &SealedBatch, tree: &[NewTile<'_>]) -> Result<()> {
-        let mut transaction = self.pool().begin().await?;
-        lease.check(&mut transaction).await?;
-        tiles::insert(&mut transaction, batch.number, tree).await?;
-        // A target being added at the same time waits here and then plans this batch itself; a new policy waits as well.
-        sqlx::query!("lock table targets in share mode").execute(&mut *transaction).await?;
-        let done = sqlx::query!(
-            "update batches set state = 'sealed', sealed_at = $2, header = $3, size = $4, root = $5,
-               anchors_needed = (select needed from anchor_policy order by id desc limit 1)
-             where number = $1 and state = 'closed'",
-            stored(batch.number),
-            batch.sealed_at,
-            batch.header,
-            stored(batch.size),
-            &batch.root,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        exactly_one(done.rows_affected(), "closed batch")?;
-        sqlx::query!(
-            "with planned as (
-               insert into anchors (batch, target_id, state) select $1, id, 'planned' from targets
-                 where first_number <= $1 and retired_at is null
-               returning batch, target_id, state
-             )
-             insert into anchor_history (batch, target_id, state) select batch, target_id, state from planned",
-            stored(batch.number)
-        )
-        .execute(&mut *transaction)
-        .await?;
-        Ok(transaction.commit().await?)
+    /// That of `made`; [`LedgerError::Moved`] when the batch is sealed already, [`LedgerError::LeaseLost`], or when the
+    /// database fails.
+    pub async fn seal_batch<E: From<LedgerError>>(
+        &self,
+        lease: &Lease,
+        tiles: mpsc::Receiver<TileRows>,
+        made: impl Future<Output = Result<SealedBatch, E>>,
+    ) -> Result<(), E> {
+        let mut connection = Unfinished::from(self.pool().acquire().await.map_err(LedgerError::from)?);
+        // Nothing is copied in vain.
+        lease.check(connection.get()).await?;
+        let mut transaction = connection.get().begin().await.map_err(LedgerError::from)?;
+        tiles::copy(&mut transaction, tiles).await?;
+        let batch = made.await?;
+        settle(&mut transaction, lease, &batch).await?;
+        transaction.commit().await.map_err(LedgerError::from)?;
+        connection.finished();
+        Ok(())
     }
 
     /// One batch by number.
@@ -202,4 +196,36 @@ impl Ledger {
         let number = sqlx::query_scalar!("select number from batches where root = $1", root).fetch_optional(self.pool()).await?;
         number.map(|number| natural(number, "batches.number")).transpose()
     }
+}
+
+/// The batch is sealed, its anchors are planned, if the lease is still ours.
+async fn settle(connection: &mut PgConnection, lease: &Lease, batch: &SealedBatch) -> Result<()> {
+    lease.check(connection).await?;
+    // A target being added at the same time waits here and then plans this batch itself; a new policy waits as well.
+    sqlx::query!("lock table targets in share mode").execute(&mut *connection).await?;
+    let done = sqlx::query!(
+        "update batches set state = 'sealed', sealed_at = $2, header = $3, size = $4, root = $5,
+           anchors_needed = (select needed from anchor_policy order by id desc limit 1)
+         where number = $1 and state = 'closed'",
+        stored(batch.number),
+        batch.sealed_at,
+        batch.header,
+        stored(batch.size),
+        &batch.root,
+    )
+    .execute(&mut *connection)
+    .await?;
+    exactly_one(done.rows_affected(), "closed batch")?;
+    sqlx::query!(
+        "with planned as (
+           insert into anchors (batch, target_id, state) select $1, id, 'planned' from targets
+             where first_number <= $1 and retired_at is null
+           returning batch, target_id, state
+         )
+         insert into anchor_history (batch, target_id, state) select batch, target_id, state from planned",
+        stored(batch.number)
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
 }

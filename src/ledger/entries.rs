@@ -77,8 +77,8 @@ struct Parser {
     rows: u64,
 }
 
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-const HEADER: usize = 19;
+/// Signature, no flags, no extension.
+pub(super) const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Up to the length of the salt; the salt follows.
 const ROW: usize = 2 + 4 + 32 + 4;
 const SALT: usize = 16;
@@ -103,14 +103,12 @@ impl Parser {
     fn split(&mut self, bytes: &[u8], each: &mut impl FnMut(Row<'_>)) -> Result<usize> {
         let mut at = 0;
         if !self.started {
-            if bytes.len() < HEADER {
-                return Ok(0);
-            }
-            if &bytes[..11] != SIGNATURE || bytes[11..HEADER] != [0; 8] {
+            let Some(header) = bytes.first_chunk::<19>() else { return Ok(0) };
+            if header != COPY_HEADER {
                 return Err(strange("header"));
             }
             self.started = true;
-            at = HEADER;
+            at = header.len();
         }
         while bytes.len() - at >= 2 {
             if self.ended {
@@ -159,8 +157,7 @@ mod tests {
     use super::*;
 
     fn copy_of(rows: u8) -> Vec<u8> {
-        let mut bytes = SIGNATURE.to_vec();
-        bytes.extend([0; 8]);
+        let mut bytes = COPY_HEADER.to_vec();
         for row in 0..rows {
             bytes.extend([0, 2, 0, 0, 0, 32]);
             bytes.extend([row; 32]);

@@ -145,7 +145,7 @@ fn detail(error: &sqlx::Error) -> Option<i64> {
 }
 
 /// Result of a ledger call.
-pub type Result<T> = std::result::Result<T, LedgerError>;
+pub type Result<T, E = LedgerError> = std::result::Result<T, E>;
 
 /// The database, as everything else sees it.
 #[derive(Debug, Clone)]

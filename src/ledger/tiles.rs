@@ -1,57 +1,69 @@
 //! Table `tiles`: the trees of sealed batches.
 
 use sqlx::PgConnection;
+use tokio::sync::mpsc;
 
+use super::entries::COPY_HEADER;
 use super::{Ledger, LedgerError, Result, natural, stored};
 
-/// One row on its way in.
-#[derive(Debug, Clone, Copy)]
-pub struct NewTile<'a> {
-    /// Tile level.
-    pub level: u8,
-    /// Position in the level.
-    pub index: u64,
-    /// Up to 256 hashes, concatenated.
-    pub hashes: &'a [u8],
+/// Rows on their way in, in Postgres' binary COPY format (manual, COPY, "Binary Format") without its header and trailer.
+#[derive(Debug)]
+pub struct TileRows {
+    batch: i64,
+    bytes: Vec<u8>,
 }
 
-impl NewTile<'_> {
-    /// What leaf lookups search by: the tile's first leaf, except that tile 0 starts with the header, which is not in
-    /// order, and therefore comes before everything.
-    fn lowest(&self) -> Option<&[u8]> {
-        match (self.level, self.index) {
-            (0, 0) => Some(&[0; 32]),
-            (0, _) => Some(&self.hashes[..32]),
-            _ => None,
+/// Bytes of a row with a full tile.
+const ROW: usize = 2 + (4 + 8) + (4 + 2) + (4 + 4) + (4 + 32) + (4 + 8192);
+
+impl TileRows {
+    /// No row yet, and memory for `full` full tiles of a batch.
+    #[must_use]
+    pub fn of(batch: u64, full: usize) -> Self {
+        Self { batch: stored(batch), bytes: Vec::with_capacity(full * ROW) }
+    }
+
+    /// Whether one more full tile fits into the memory taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= ROW
+    }
+
+    /// One more row: the tile at `index` of a level, with up to 256 hashes.
+    ///
+    /// # Panics
+    /// From 2^31 tiles a level on: more leaves than any memory holds.
+    pub fn push(&mut self, level: u8, index: u64, hashes: &[[u8; 32]]) {
+        self.bytes.extend(5_i16.to_be_bytes());
+        self.column(&self.batch.to_be_bytes());
+        self.column(&i16::from(level).to_be_bytes());
+        self.column(&i32::try_from(index).expect("a level has fewer than 2^31 tiles").to_be_bytes());
+        // What leaf lookups search by: the tile's first leaf, except that tile 0 starts with the header, which is not in
+        // order, and therefore comes before everything.
+        match (level, index) {
+            (0, 0) => self.column(&[0; 32]),
+            (0, _) => self.column(&hashes[0]),
+            _ => self.bytes.extend((-1_i32).to_be_bytes()),
         }
+        self.column(hashes.as_flattened());
+    }
+
+    fn column(&mut self, value: &[u8]) {
+        self.bytes.extend(i32::try_from(value.len()).expect("a few KiB").to_be_bytes());
+        self.bytes.extend_from_slice(value);
     }
 }
 
-/// Rows inserted with one statement: 4 MiB of hashes.
-const ROWS_A_STATEMENT: usize = 512;
-
-pub(super) async fn insert(connection: &mut PgConnection, batch: u64, tiles: &[NewTile<'_>]) -> Result<()> {
-    for tiles in tiles.chunks(ROWS_A_STATEMENT) {
-        let (mut levels, mut indices, mut lowests, mut hashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for tile in tiles {
-            levels.push(i16::from(tile.level));
-            indices.push(i32::try_from(tile.index).map_err(|_| LedgerError::Damaged(format!("tile index {}", tile.index)))?);
-            lowests.push(tile.lowest().map(<[u8]>::to_vec));
-            hashes.push(tile.hashes);
-        }
-        sqlx::query!(
-            "insert into tiles (batch, level, index, lowest, hashes)
-             select $1, t.level, t.index, t.lowest, t.hashes from unnest($2::smallint[], $3::integer[], $4::bytea[], $5::bytea[])
-               as t (level, index, lowest, hashes)",
-            stored(batch),
-            &levels,
-            &indices,
-            &lowests as _,
-            &hashes as _,
-        )
-        .execute(&mut *connection)
-        .await?;
+/// Stores tiles as they come, until there is nobody left who sends any. Given up half-way the connection is in the middle of
+/// a COPY: it must be closed.
+pub(super) async fn copy(connection: &mut PgConnection, mut tiles: mpsc::Receiver<TileRows>) -> Result<()> {
+    let mut copy = connection.copy_in_raw("copy tiles (batch, level, index, lowest, hashes) from stdin (format binary)").await?;
+    copy.send(&COPY_HEADER[..]).await?;
+    while let Some(rows) = tiles.recv().await {
+        copy.send(rows.bytes).await?;
     }
+    copy.send(&(-1_i16).to_be_bytes()[..]).await?;
+    copy.finish().await?;
     Ok(())
 }
 

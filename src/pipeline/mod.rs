@@ -93,7 +93,7 @@ impl From<NoView> for StepError {
 }
 
 /// Result of a step.
-pub type Result<T> = std::result::Result<T, StepError>;
+pub type Result<T, E = StepError> = std::result::Result<T, E>;
 
 /// How long a lease lasts without renewal: an instance that dies is replaced after at most this time.
 pub const LEASE: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use super::layer_len;
 use super::tree::{Tree, hash_pairs};
+use super::{layer_len, node_hash};
 use crate::Digest;
 
 /// Hashes in a full tile.
@@ -97,6 +97,28 @@ pub fn tiles(tree: &Tree) -> impl Iterator<Item = (TileId, &[[u8; 32]])> {
         let layer = tree.layer(8 * level).chunks(WIDTH);
         layer.enumerate().map(move |(index, hashes)| (TileId { level, index: index as u64 }, hashes))
     })
+}
+
+/// The node that the level above holds for a tile: eight layers up, which is the root of the tile's own hashes, since an odd
+/// last one is promoted in both. `None` where there is no hash, or more than a tile holds.
+#[must_use]
+pub fn parent(tile: &[[u8; 32]]) -> Option<[u8; 32]> {
+    if !(1..=WIDTH).contains(&tile.len()) {
+        return None;
+    }
+    let mut layer = [[0; 32]; WIDTH.div_ceil(2)];
+    let mut len = tile.len().div_ceil(2);
+    hash_pairs(tile, &mut layer[..len]);
+    while len > 1 {
+        for pair in 0..len / 2 {
+            layer[pair] = node_hash(&layer[2 * pair], &layer[2 * pair + 1]);
+        }
+        if len % 2 == 1 {
+            layer[len / 2] = layer[len - 1];
+        }
+        len = len.div_ceil(2);
+    }
+    Some(layer[0])
 }
 
 /// Reads a stored tile: 1 to 256 hashes of 32 bytes, one after the other.

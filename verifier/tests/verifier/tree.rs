@@ -221,6 +221,22 @@ fn tiles_have_the_shape_that_is_documented() {
 }
 
 #[test]
+fn the_parent_of_a_tile_is_its_node_in_the_level_above() {
+    for size in (1..=600).chain([65_536, 65_537, 65_800]) {
+        let tree = Tree::from_leaves(leaves(size));
+        for (id, hashes) in tile::tiles(&tree) {
+            let above = match tree.layer(8 * (id.level + 1)) {
+                [] => tree.root().into(),
+                layer => layer[id.index as usize],
+            };
+            assert_eq!(tile::parent(hashes), Some(above), "{size} leaves, {id:?}");
+        }
+    }
+    assert_eq!(tile::parent(&[]), None);
+    assert_eq!(tile::parent(&[[0; 32]; 257]), None);
+}
+
+#[test]
 fn wrong_tiles_are_refused() {
     let tree = Tree::from_leaves(leaves(300));
     let (first, second) = (&tree.layer(0)[256..], tree.layer(8));

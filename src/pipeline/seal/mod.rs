@@ -4,17 +4,25 @@
 //! acceptance. A crash between them leaves a closed batch, which the next run builds; a crash while building leaves
 //! nothing behind.
 
-use sceau_verifier::{BatchHeader, Digest, Tree, entry, tile};
+mod behind;
+mod growth;
+mod leaves;
+
+use sceau_verifier::{BatchHeader, Digest, entry};
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use self::behind::{behind, polled_behind};
+use self::growth::Growth;
+use self::leaves::{Equal, Leaves};
 use super::schedule::Schedule;
 use super::{Result, Step, StepError, with_lease};
-use crate::ledger::Ledger;
 use crate::ledger::batches::{ClosedBatch, SealedBatch};
 use crate::ledger::entries::Row;
 use crate::ledger::leases::Lease;
-use crate::ledger::tiles::NewTile;
+use crate::ledger::tiles::TileRows;
+use crate::ledger::{Ledger, LedgerError};
 
 /// Seals by the clock or by size, whichever comes first.
 #[derive(Debug, Clone)]
@@ -89,11 +97,16 @@ impl Sealer {
 
     async fn build(&self, lease: &Lease, closed: ClosedBatch) -> Result<()> {
         let number = closed.number;
-        // Leaf 0 is the header, which needs the count first.
-        let mut leaves = vec![[0; 32]];
-        let count = self.ledger.each_entry(number, |entry| leaves.push(leaf_of(entry))).await?;
+        let ledger = self.ledger.clone();
+        let read = polled_behind(async move {
+            let mut leaves = Leaves::default();
+            let count = ledger.each_entry(number, |entry| leaves.push(leaf_of(entry)));
+            let count = count.await?;
+            Ok::<_, LedgerError>((count, leaves))
+        });
+        let (count, leaves) = read.await.map_err(|error| halt(number, &format!("could not be read: {error}")))??;
         if count == 0 {
-            return Err(StepError::Halt(format!("batch {number} is closed but has no proofs; was the table of proofs changed?")));
+            return Err(halt(number, "is closed but has no proofs; was the table of proofs changed?"));
         }
         let sealed_at = whole_second(self.ledger.now().await?);
         let header = BatchHeader {
@@ -104,27 +117,49 @@ impl Sealer {
             count,
         }
         .to_string();
-        leaves[0] = entry::header_leaf(&header).into();
-        let tree = tokio::task::spawn_blocking(move || {
-            leaves[1..].sort_unstable();
-            let ascending = leaves[1..].windows(2).all(|pair| pair[0] < pair[1]);
-            ascending.then(|| Tree::from_leaves(leaves))
-        })
-        .await
-        .map_err(|error| StepError::Halt(format!("building the tree of batch {number}: {error}")))?
-        .ok_or_else(|| StepError::Halt(format!("batch {number} has two equal leaves")))?;
-        let batch = SealedBatch { number, sealed_at, header, size: tree.size(), root: tree.root().into() };
-        let tiles: Vec<NewTile<'_>> = tile::tiles(&tree)
-            .map(|(id, hashes)| NewTile {
-                level: u8::try_from(id.level).expect("a tree has at most 8 tile levels"),
-                index: id.index,
-                hashes: hashes.as_flattened(),
-            })
-            .collect();
-        self.ledger.seal_batch(lease, &batch, &tiles).await?;
-        tracing::info!(batch = number, proofs = count, root = %Digest::from(batch.root), "sealed");
+        let leaf: [u8; 32] = entry::header_leaf(&header).into();
+        let (send, tiles) = mpsc::channel(1);
+        let growing = behind(move || grow(number, leaf, leaves, &send));
+        let mut root = [0; 32];
+        let made = async {
+            let grown = growing.await.map_err(|error| halt(number, &format!("could not be built: {error}")))?;
+            let (size, grown) = grown.map_err(|Equal| halt(number, "has two equal leaves"))?;
+            root = grown;
+            Ok::<_, StepError>(SealedBatch { number, sealed_at, header, size, root })
+        };
+        self.ledger.seal_batch(lease, tiles, made).await?;
+        tracing::info!(batch = number, proofs = count, root = %Digest::from(root), "sealed");
         Ok(())
     }
+}
+
+/// Tiles sent on together: half a MiB.
+const TILES: usize = 64;
+
+/// Sorts the leaves behind the header's, builds the tree over them and sends its tiles on while it grows; answers its size
+/// and root. Ends early when nobody takes the tiles: whoever gave up knows why.
+fn grow(number: u64, header: [u8; 32], leaves: Leaves, send: &mpsc::Sender<TileRows>) -> Result<(u64, [u8; 32]), Equal> {
+    let mut rows = TileRows::of(number, TILES);
+    let mut take = |level, index, hashes: &[[u8; 32]]| {
+        if !rows.has_room() {
+            let full = std::mem::replace(&mut rows, TileRows::of(number, TILES));
+            let _ = send.blocking_send(full);
+        }
+        rows.push(level, index, hashes);
+    };
+    let mut growth = Growth::default();
+    growth.extend(&[header], &mut take);
+    leaves.ascending(|some| {
+        growth.extend(some, &mut take);
+        !send.is_closed()
+    })?;
+    let end = growth.finish(&mut take).expect("the header is a leaf");
+    let _ = send.blocking_send(rows);
+    Ok(end)
+}
+
+fn halt(number: u64, why: &str) -> StepError {
+    StepError::Halt(format!("batch {number} {why}"))
 }
 
 /// Hash of the leaf of an entry as it is stored.
