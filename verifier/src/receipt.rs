@@ -127,7 +127,10 @@ impl Receipt {
     /// The canonical bytes, without a line feed at the end.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_string().into_bytes()
+        let mut bytes = Vec::with_capacity(16 << 10);
+        // Neither a map with keys that are no texts nor a writer that fails: printing cannot fail.
+        serde_json::to_writer(&mut bytes, self).expect("a receipt is plain JSON");
+        bytes
     }
 
     /// The document's entry.

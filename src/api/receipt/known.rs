@@ -114,6 +114,11 @@ impl Known {
         locked(&self.anchors).get(&(batch, target.0)).filter(|known| known.0 == *place).map(|known| known.1.clone())
     }
 
+    /// Whether [`Self::anchor`] would tell one.
+    pub(super) fn knows_anchor(&self, batch: u64, target: TargetId, place: &Place) -> bool {
+        locked(&self.anchors).get(&(batch, target.0)).is_some_and(|known| known.0 == *place)
+    }
+
     pub(super) fn learn_anchor(&self, batch: u64, target: TargetId, place: Place, anchor: Anchor) {
         locked(&self.anchors).put((batch, target.0), Arc::new((place, anchor)));
     }

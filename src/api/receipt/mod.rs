@@ -107,7 +107,7 @@ async fn own(ledger: &Ledger, known: &Known, account: AccountId, digest: &Digest
     let number = facts.batch.number;
     let is_known = |anchor: &Anchor| {
         let place = anchor.place.filter(|_| anchor.state == AnchorState::Final);
-        place.is_none_or(|place| known.anchor(number, anchor.target, &place).is_some())
+        place.is_none_or(|place| known.knows_anchor(number, anchor.target, &place))
     };
     if !facts.anchors.iter().all(is_known) {
         // All of it anew, so that it is of one moment.

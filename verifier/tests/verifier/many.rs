@@ -96,6 +96,26 @@ fn lines_with_bad_ones_among_them_are_told_in_order() {
 }
 
 #[test]
+fn whoever_is_faster_lines_stay_in_order() {
+    let set = set();
+    // A third of the blocks is done in no time.
+    let line = |(n, text): (usize, &String)| {
+        if n % 90 < 30 { "x".repeat(9_000) } else { text.replacen('{', " {", usize::from(n % 5 == 0)) }
+    };
+    let bad = |n: usize| n % 90 < 30 || n.is_multiple_of(5);
+    let lines: Vec<String> = set.texts.iter().cycle().take(2_000).enumerate().map(line).collect();
+    let expected: Vec<String> = (0..2_000).filter(|n| bad(*n)).map(|n| format!("lines.jsonl:{}", n + 1)).collect();
+    let file = set.write("lines.jsonl", lines.join("\n"));
+    for _ in 0..3 {
+        let text = stdout(&set.many(&[&file, "--any-document"]));
+        let found = text.lines().filter(|line| line.contains(": invalid,"));
+        let found: Vec<&str> =
+            found.map(|line| &line[line.find("lines.jsonl").unwrap()..line.find(": invalid").unwrap()]).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn every_line_is_judged_as_its_file_would_be() {
     let set = set();
     let cases = ALL.iter().filter(|case| !case.receipt.contains(&b'\n') && !case.receipt.is_empty());
