@@ -1,15 +1,11 @@
 //! The steps of SPEC.md §4 that need no node: pure functions of the document's digest, the receipt and the auditor's trust.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use serde::Serialize;
 
 use super::decisions::{self, DecisionReport};
+pub use super::passed::Passed;
 use super::verdict::{Code, Failure, Verdict};
-use crate::evm::evidence::{self, Evidence};
-use crate::evm::registry::Statement;
-use crate::evm::{Address, ChainRef, Hash32};
+use crate::evm::{Address, ChainRef, Hash32, evidence};
 use crate::receipt::{self, Anchor, Receipt};
 use crate::{BatchHeader, Digest, entry, path};
 
@@ -95,36 +91,6 @@ impl Report {
 impl From<Failure> for Report {
     fn from(failure: Failure) -> Self {
         Self::new(failure.code, failure.detail, Vec::new(), None)
-    }
-}
-
-/// Anchors that passed steps 8 to 17 for their batch. These steps depend on nothing but the anchor and what its registry must
-/// have recorded, so one that is equal to the last byte passes again: many receipts of a batch are checked sooner.
-#[derive(Debug, Default)]
-pub struct Passed(Mutex<HashMap<(Hash32, Digest), Arc<(Anchor, Statement)>>>);
-
-impl Passed {
-    /// So many are remembered; then all are forgotten.
-    const MOST: usize = 512;
-
-    fn known(&self) -> MutexGuard<'_, HashMap<(Hash32, Digest), Arc<(Anchor, Statement)>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Steps 8 to 17.
-    fn check(&self, anchor: &Anchor, evidence: &Evidence, statement: &Statement) -> Result<(), Failure> {
-        let key = (anchor.block_hash, statement.root);
-        let known = self.known().get(&key).cloned();
-        if known.is_some_and(|known| known.0 == *anchor && known.1 == *statement) {
-            return Ok(());
-        }
-        evidence::check(anchor, evidence, statement)?;
-        let mut all = self.known();
-        if all.len() >= Self::MOST {
-            all.clear();
-        }
-        all.insert(key, Arc::new((anchor.clone(), *statement)));
-        Ok(())
     }
 }
 
