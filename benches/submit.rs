@@ -41,6 +41,7 @@ fn main() -> Result<()> {
         }
     };
     let (requests, bulk) = (number("--requests", 60_000)?, number("--bulk", 500_000)?);
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -44,24 +44,26 @@ pub struct Served {
 
 /// The service as `sceau serve` runs its API, and a token for it.
 pub async fn service(ledger: &Ledger) -> Result<(Served, String)> {
-    let (state, lanes, token) = state(ledger).await?;
+    let (state, lanes, token) = state(ledger, "service").await?;
     let mut served = serve(api::router(state)).await?;
     served._lanes = Some(lanes);
     Ok((served, format!("Bearer {token}")))
 }
 
-async fn state(ledger: &Ledger) -> Result<(State, JoinSet<()>, String)> {
+async fn state(ledger: &Ledger, name: &str) -> Result<(State, JoinSet<()>, String)> {
     let ports = Ports::system();
-    let consumer_key = format!("ck_bench_{:p}", &ports);
+    let consumer_key = format!("ck_bench_{name}");
     ledger.create_account(&consumer_key, Role::Partner, &consumer_key, [0; 32]).await?;
     // What is measured is not the limit on requests.
     let changes =
         Changes { requests_per_second: Change::Set(1_000_000), burst: Change::Set(1_000_000), digests_per_day: Change::Keep };
     ledger.change_limits(Some(&consumer_key), changes).await?;
     let credential = ledger.credential(&consumer_key).await?.context("the credential just made")?;
-    let (intake, lanes) = Intake::start(ledger, &ports.entropy, Limits::default());
     let schedule = Schedule::parse("0 * * * * *")?;
     let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(1800));
+    let terms = deadline.clone();
+    let ledger = &ledger.clone().promising(move |moment| terms.around(moment), Arc::clone(&ports.clock));
+    let (intake, lanes) = Intake::start(ledger, &ports.entropy, Limits::default());
     let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, 3600)?;
     let scopes = Scopes::of_role(Role::Partner);
     let token = tokens.issue(&credential, &consumer_key, scopes, ports.clock.now(), ports.entropy.as_ref())?;
@@ -76,7 +78,7 @@ pub async fn no_op() -> Result<Served> {
 
 /// The same behind the check of an access token, and a token for it.
 pub async fn no_op_with_token(ledger: &Ledger) -> Result<(Served, String)> {
-    let (state, lanes, token) = state(ledger).await?;
+    let (state, lanes, token) = state(ledger, "no_op").await?;
     let handler = async |_: Caller, body: Bytes| canned(&body);
     let access = Access::Scope(Scope::ProofsWrite);
     let mut served = serve(Router::new().route("/v1/proofs", post(handler).layer(Extension(access))).with_state(state)).await?;

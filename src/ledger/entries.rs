@@ -25,7 +25,7 @@ impl Ledger {
     /// When the database cannot be read, or answers something else than its documented binary COPY format.
     pub async fn each_entry(&self, batch: u64, mut each: impl FnMut(Row<'_>)) -> Result<u64> {
         let query = format!("copy (select digest, salt from proofs where batch = {batch}) to stdout (format binary)");
-        let mut connection = Unfinished(Some(self.pool().acquire().await?));
+        let mut connection = Unfinished::from(self.pool().acquire().await?);
         let mut parser = Parser::default();
         {
             let mut stream = connection.get().copy_out_raw(&query).await?;
@@ -33,19 +33,29 @@ impl Ledger {
                 parser.feed(&chunk, &mut each)?;
             }
         }
-        // Everything was read: the next one may have it.
-        connection.0 = None;
+        connection.finished();
         parser.finish()
     }
 }
 
 /// A connection in the middle of a COPY. sqlx 0.9.0 does not count the answers that are still to come when a COPY is given
 /// up, so whoever used the connection next would take them for his own: it is closed instead.
-struct Unfinished(Option<PoolConnection<Postgres>>);
+pub(super) struct Unfinished(Option<PoolConnection<Postgres>>);
+
+impl From<PoolConnection<Postgres>> for Unfinished {
+    fn from(connection: PoolConnection<Postgres>) -> Self {
+        Self(Some(connection))
+    }
+}
 
 impl Unfinished {
-    fn get(&mut self) -> &mut PoolConnection<Postgres> {
+    pub(super) fn get(&mut self) -> &mut PoolConnection<Postgres> {
         self.0.as_mut().expect("taken out at the end only")
+    }
+
+    /// Everything was done that was begun: the next one may have it.
+    pub(super) fn finished(mut self) {
+        self.0 = None;
     }
 }
 

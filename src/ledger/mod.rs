@@ -176,6 +176,8 @@ impl Ledger {
             .parse::<PgConnectOptions>()?
             .application_name("sceau")
             .options([("idle_in_transaction_session_timeout", "15s"), ("client_min_messages", "error"), ("timezone", "UTC")])
+            // Compiling a plan takes longer than anything here but an audit, and planning for it goes by costs that are guessed.
+            .options([("jit", "off")])
             .options([("sceau.actor", actor)])
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
         let pool = guarded(PgPoolOptions::new())

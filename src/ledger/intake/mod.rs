@@ -4,6 +4,7 @@
 //! is shared by all who wait and nobody waits for more than the commit in flight and his own. Each is answered only
 //! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
 
+mod copy;
 mod item;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 pub use self::item::{Accepted, Detail, IntakeError, Submission};
 use super::events::Events;
 use super::gate::Gate;
+use super::promises::Offer;
 use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
 use crate::ports::Entropy;
 
@@ -258,32 +260,41 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ledger: &Ledger,
     call().await
 }
 
+/// What is said of the items; `None` where nothing is.
+fn details(items: &[&Submission]) -> Option<Vec<Option<serde_json::Value>>> {
+    let value = |detail: &Detail| serde_json::to_value(detail).expect("a detail is plain JSON");
+    items.iter().any(|item| item.detail.is_some()).then(|| items.iter().map(|item| item.detail.as_ref().map(value)).collect())
+}
+
 impl Ledger {
     async fn accept(&self, items: &[&Submission], salts: &[&[u8]]) -> Result<Vec<Accepted>> {
+        let accept = |offer: Offer| async move {
+            if items.len() >= copy::WORTH
+                && let Some(accepted) = self.accept_new(items, salts, &offer).await?
+            {
+                return Ok(accepted);
+            }
+            self.accept_any(items, salts, &offer).await
+        };
+        self.with_offer(accept).await
+    }
+
+    async fn accept_any(&self, items: &[&Submission], salts: &[&[u8]], offer: &Offer) -> Result<Vec<Accepted>> {
         let accounts: Vec<i64> = items.iter().map(|item| item.account.0).collect();
         let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
-        let details: Option<Vec<Option<serde_json::Value>>> = items.iter().any(|item| item.detail.is_some()).then(|| {
-            items
-                .iter()
-                .map(|item| item.detail.as_ref().map(|detail| serde_json::to_value(detail).expect("a detail is plain JSON")))
-                .collect()
-        });
-        let (accounts, digests, details) = (&accounts, &digests, &details);
-        let rows = self.with_offer(|offer| async move {
-            let rows = sqlx::query!(
-                r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
-                     number as "number!", anchor_by
-                   from accept_proofs($1, $2, $3, $4, $5, $6), refuse_held($1, $2)"#,
-                accounts,
-                digests as _,
-                salts as _,
-                details.as_deref() as _,
-                offer.since.as_deref() as _,
-                offer.anchor_by.as_deref() as _,
-            );
-            rows.fetch_all(self.pool()).await.map_err(LedgerError::from_sql)
-        });
-        let rows = rows.await?;
+        let details = details(items);
+        let rows = sqlx::query!(
+            r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
+                 number as "number!", anchor_by
+               from accept_proofs($1, $2, $3, $4, $5, $6), refuse_held($1, $2)"#,
+            &accounts,
+            &digests as _,
+            salts as _,
+            details.as_deref() as _,
+            offer.since.as_deref() as _,
+            offer.anchor_by.as_deref() as _,
+        );
+        let rows = rows.fetch_all(self.pool()).await.map_err(LedgerError::from_sql)?;
         let mut accepted: Vec<Option<Accepted>> = vec![None; items.len()];
         for row in rows {
             let place = usize::try_from(row.ord - 1).ok().filter(|place| *place < items.len());
