@@ -1,7 +1,7 @@
 //! `sceau-verify --many` on many receipts, beside what it cannot be faster than: bare parsing of the same bytes into the same
 //! types, and bare hashing of what verification has to hash, on as many threads.
 //!
-//! `cargo bench -p sceau-verifier --bench verify -- [--receipts 100000] [--batches 10] [--json]`
+//! `cargo bench -p sceau-verifier --bench verify -- [--receipts 100000] [--batches 100] [--json]`
 
 #[path = "../tests/verifier/support/batch.rs"]
 #[allow(dead_code)]
@@ -33,7 +33,7 @@ fn main() {
         Some(place) => arguments[place + 1].parse().expect("a number"),
         None => default,
     };
-    let (receipts, batches) = (number("--receipts", 100_000), number("--batches", 10));
+    let (receipts, batches) = (number("--receipts", 100_000), number("--batches", 100));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("receipts.jsonl");
     let blocks = write(&path, receipts, batches);
