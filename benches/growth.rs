@@ -4,7 +4,8 @@
 //! time from four accounts, and sealed in batches of a million, as the service does; the rate at a mark is that of the last half
 //! million before it, and that of groups of 64 right after it. `--millions 1,10,50` takes 15 GB and a quarter of an hour.
 
-mod kit;
+#[path = "kit/report.rs"]
+mod report;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use self::kit::report::{self, Aim, Row};
+use self::report::{Aim, Row};
 
 /// As the service has.
 #[global_allocator]

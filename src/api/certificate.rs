@@ -66,7 +66,7 @@ enum Staged {
 /// # Errors
 /// When the ledger cannot be asked, or holds what gives no certificate.
 pub async fn render(api: &State, account: AccountId, proof: &Proof, language: Language) -> Result<Rendered> {
-    let assembled = receipt::assemble(&api.ledger, proof).await?;
+    let assembled = receipt::assemble(&api.ledger, &api.known, proof).await?;
     let facts = Facts {
         owner: api.ledger.account_name(account).await?,
         digest: proof.digest,

@@ -208,6 +208,8 @@ pub struct Shared {
     pub news: Arc<News>,
     /// Where webhooks may lead.
     pub allowed: Arc<Allowed>,
+    /// What receipts need of sealed trees and final blocks.
+    pub known: Arc<receipt::Known>,
 }
 
 impl State {
@@ -244,6 +246,7 @@ impl State {
             streams: Arc::default(),
             news: Arc::default(),
             allowed: Arc::default(),
+            known: Arc::default(),
         }))
     }
 }

@@ -23,7 +23,7 @@ pub enum AnchorState {
 }
 
 impl AnchorState {
-    fn parse(word: &str) -> Result<Self> {
+    pub(super) fn parse(word: &str) -> Result<Self> {
         Ok(match word {
             "withdrawn" => Self::Withdrawn,
             "planned" => Self::Planned,
@@ -88,20 +88,24 @@ pub struct Unfinished {
     pub changed_at: OffsetDateTime,
 }
 
-/// Makes a [`Place`] of nullable columns.
-macro_rules! place {
-    ($row:ident) => {
-        match ($row.tx_hash, $row.tx_index, $row.block_number, $row.block_hash, $row.block_time) {
-            (Some(tx_hash), Some(tx_index), Some(block_number), Some(block_hash), Some(block_time)) => Some(Place {
-                tx_hash: fixed(&tx_hash, "anchors.tx_hash")?,
-                tx_index: natural(tx_index, "anchors.tx_index")?,
-                block_number: natural(block_number, "anchors.block_number")?,
-                block_hash: fixed(&block_hash, "anchors.block_hash")?,
-                block_time: natural(block_time, "anchors.block_time")?,
-            }),
-            _ => None,
-        }
-    };
+impl Place {
+    /// A place out of nullable columns: the transaction's hash and index, the block's number, hash and time.
+    pub(super) fn of(
+        transaction: (Option<Vec<u8>>, Option<i64>),
+        block: (Option<i64>, Option<Vec<u8>>, Option<i64>),
+    ) -> Result<Option<Self>> {
+        let ((Some(tx_hash), Some(tx_index)), (Some(block_number), Some(block_hash), Some(block_time))) = (transaction, block)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            tx_hash: fixed(&tx_hash, "anchors.tx_hash")?,
+            tx_index: natural(tx_index, "anchors.tx_index")?,
+            block_number: natural(block_number, "anchors.block_number")?,
+            block_hash: fixed(&block_hash, "anchors.block_hash")?,
+            block_time: natural(block_time, "anchors.block_time")?,
+        }))
+    }
 }
 
 impl Ledger {
@@ -126,7 +130,7 @@ impl Ledger {
                     chain_id: natural(row.chain_id, "targets.chain_id")?,
                     registry: fixed(&row.registry, "targets.registry")?,
                     state: AnchorState::parse(&row.state)?,
-                    place: place!(row),
+                    place: Place::of((row.tx_hash, row.tx_index), (row.block_number, row.block_hash, row.block_time))?,
                     evidence: row.evidence,
                 })
             })
@@ -158,7 +162,7 @@ impl Ledger {
                         (Some(signer), Some(nonce)) => Some((fixed(&signer, "lanes.signer")?, natural(nonce, "anchors.nonce")?)),
                         _ => None,
                     },
-                    place: place!(row),
+                    place: Place::of((row.tx_hash, row.tx_index), (row.block_number, row.block_hash, row.block_time))?,
                     changed_at: row.changed_at,
                 })
             })

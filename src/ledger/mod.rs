@@ -32,6 +32,7 @@ pub mod numbers;
 pub mod policy;
 pub mod promises;
 pub mod proofs;
+pub mod receipts;
 pub mod recover;
 pub mod status;
 pub mod targets;

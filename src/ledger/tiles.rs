@@ -84,26 +84,6 @@ impl Ledger {
         .await?)
     }
 
-    /// Several tiles of a sealed batch (level and index each) with one query, in the order asked for; `None` where there
-    /// is no such tile.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn tiles(&self, batch: u64, wanted: &[(u8, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
-        let levels: Vec<i16> = wanted.iter().map(|(level, _)| i16::from(*level)).collect();
-        // An index that does not fit is one that is not there.
-        let indices: Vec<i32> = wanted.iter().map(|(_, index)| i32::try_from(*index).unwrap_or(-1)).collect();
-        Ok(sqlx::query_scalar!(
-            r#"select t.hashes as "hashes?" from unnest($2::smallint[], $3::integer[]) with ordinality as w (level, index, ord)
-               left join tiles t on t.batch = $1 and t.level = w.level and t.index = w.index order by w.ord"#,
-            stored(batch),
-            &levels,
-            &indices,
-        )
-        .fetch_all(self.pool())
-        .await?)
-    }
-
     /// The leaf tile in which `leaf` stands if it stands anywhere, with the tile's index: one index search.
     ///
     /// # Errors

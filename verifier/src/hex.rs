@@ -25,12 +25,40 @@ impl fmt::Display for HexError {
 
 impl std::error::Error for HexError {}
 
-fn nibble(byte: u8) -> Result<u8, HexError> {
-    match byte {
-        b'0'..=b'9' => Ok(byte - b'0'),
-        b'a'..=b'f' => Ok(byte - b'a' + 10),
-        _ => Err(HexError::Character),
+/// The value of each digit; 16 for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
     }
+    values
+};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Writes the bytes that `digits`, twice as many, spell.
+fn decode(digits: &[u8], bytes: &mut [u8]) -> Result<(), HexError> {
+    // What is no digit is looked for at the end: a branch less for every byte of a long text.
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    if seen < 16 { Ok(()) } else { Err(HexError::Character) }
 }
 
 fn strip<'a>(text: &'a str, prefix: &str) -> Result<&'a [u8], HexError> {
@@ -43,9 +71,7 @@ pub(crate) fn decode_array<const N: usize>(text: &str, prefix: &str) -> Result<[
         return Err(HexError::Length);
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
+    decode(digits, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -54,17 +80,17 @@ pub(crate) fn decode_vec(text: &str, prefix: &str) -> Result<Vec<u8>, HexError> 
     if digits.len() % 2 != 0 {
         return Err(HexError::Length);
     }
-    digits.chunks_exact(2).map(|pair| Ok(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+    let mut bytes = vec![0; digits.len() / 2];
+    decode(digits, &mut bytes)?;
+    Ok(bytes)
 }
 
 pub(crate) fn write(f: &mut fmt::Formatter<'_>, prefix: &str, bytes: &[u8]) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     f.write_str(prefix)?;
-    let mut buffer = [0_u8; 128];
+    let mut buffer = [0_u8; 512];
     for chunk in bytes.chunks(buffer.len() / 2) {
-        for (pair, byte) in buffer.chunks_exact_mut(2).zip(chunk) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        for (pair, byte) in buffer.as_chunks_mut::<2>().0.iter_mut().zip(chunk) {
+            *pair = PAIRS[usize::from(*byte)];
         }
         let text = std::str::from_utf8(&buffer[..2 * chunk.len()]).map_err(|_| fmt::Error)?;
         f.write_str(text)?;

@@ -82,7 +82,7 @@ pub(super) async fn certificate(dialect: Dialect, Path(auth): Path<String>, requ
 /// [`Code::LinkUnknown`], [`Code::ReceiptNotReady`], [`Code::RateLimited`].
 pub(super) async fn receipt(dialect: Dialect, Path(auth): Path<String>, request: Request) -> Result<Response> {
     let (_, proof) = opened(&dialect, &auth, request).await?;
-    let assembled = receipt::assemble(&dialect.api.ledger, &proof).await?;
+    let assembled = receipt::assemble(&dialect.api.ledger, &dialect.api.known, &proof).await?;
     let Some(assembled) = assembled.filter(|assembled| !assembled.receipt.anchors.is_empty()) else {
         return Err(Code::ReceiptNotReady
             .with(format!("the proof is {}", proof.status.as_str()))

@@ -16,6 +16,7 @@ use super::{AnchorView, Links};
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
+use crate::api::receipt::Assembled;
 use crate::api::{State, etag, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
@@ -165,6 +166,9 @@ impl Wish {
 pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response> {
     let digest = super::digest_of_path(&digest)?;
     let wish = Wish::of(&uri)?;
+    if let Some(assembled) = ready(receipt::of(&api.ledger, &api.known, caller.account, &digest).await?, &wish) {
+        return Ok(answer(assembled, &headers));
+    }
     match find_any(&api, &caller, &digest).await? {
         Found::Proof(proof) => give(&api, &proof, &wish, &headers).await,
         Found::Held(validation) => {
@@ -183,20 +187,30 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
 /// # Errors
 /// [`Code::ReceiptNotReady`].
 pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &HeaderMap) -> Result<Response> {
-    // Decided by what is in the receipt, not by the status read before: a reorg may come between the two.
-    let assembled = receipt::assemble(&api.ledger, proof).await?.filter(|assembled| {
+    match ready(receipt::assemble(&api.ledger, &api.known, proof).await?, wish) {
+        Some(assembled) => Ok(answer(assembled, headers)),
+        None => Err(not_ready(api, proof)),
+    }
+}
+
+/// The receipt, when it is as far as is wished. Decided by what is in it, not by a status read before: a reorg may come
+/// between the two.
+fn ready(assembled: Option<Assembled>, wish: &Wish) -> Option<Assembled> {
+    assembled.filter(|assembled| {
         let anchors = &assembled.receipt.anchors;
         let finals = anchors.iter().filter(|anchor| anchor.evidence.is_some()).count() as u64;
         if wish.only_final { finals >= assembled.needed } else { !anchors.is_empty() }
-    });
-    let Some(assembled) = assembled else { return Err(not_ready(api, proof)) };
+    })
+}
+
+fn answer(assembled: Assembled, headers: &HeaderMap) -> Response {
     let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
     let (tag, same) = etag(&assembled.bytes, headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag), (VARY, "Authorization".to_owned())];
     if same {
-        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+        return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    Ok((head, [(CONTENT_TYPE, "application/json")], assembled.bytes).into_response())
+    (head, [(CONTENT_TYPE, "application/json")], assembled.bytes).into_response()
 }
 
 fn not_ready(api: &State, proof: &Proof) -> Problem {

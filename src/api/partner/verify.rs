@@ -104,7 +104,7 @@ async fn of_digest(api: &State, caller: &Caller, digest: &Digest) -> Result<Answ
         Found::Proof(proof) => proof,
         Found::Held(validation) => return Ok(held(&validation)),
     };
-    let assembled = receipt::assemble(&api.ledger, &proof).await?;
+    let assembled = receipt::assemble(&api.ledger, &api.known, &proof).await?;
     let Some(assembled) = assembled else {
         return Ok(Answer {
             verdict: Verdict::NotYet,

@@ -117,7 +117,7 @@ async fn save(ledger: &Ledger, number: u64, document: &Path, receipt: &Path) -> 
     let bytes = [row.previous.as_slice(), row.entry.as_bytes()].concat();
     let proof = ledger.proof(SERVICE, &Digest::of(&bytes)).await.map_err(explained)?;
     let proof = proof.ok_or_else(|| anyhow::anyhow!("row {number} was not sealed as a head; a later one holds its hash"))?;
-    let assembled = receipt::assemble(ledger, &proof).await.map_err(explained)?;
+    let assembled = receipt::assemble(ledger, &receipt::Known::default(), &proof).await.map_err(explained)?;
     let assembled = assembled.ok_or_else(|| anyhow::anyhow!("row {number} waits to be sealed"))?;
     for (path, bytes) in [(document, &bytes), (receipt, &assembled.bytes)] {
         let mut file = std::fs::File::create(path).with_context(|| path.display().to_string())?;

@@ -18,7 +18,7 @@ use crate::ledger::promises::Offer;
 use crate::ledger::{Ledger, LedgerError, Result, natural, stored};
 
 /// From so many digests on the fixed costs of a COPY are worth it.
-pub(super) const WORTH: usize = 1_000;
+pub(super) const WORTH: usize = 128;
 
 /// Digests that are looked up before: who sends again what he sent finds one of them.
 const SAMPLES: usize = 16;

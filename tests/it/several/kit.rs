@@ -152,7 +152,10 @@ impl Chains {
 
     /// The receipt of a proof, which every verifier must take.
     pub async fn receipt(&self, proof: &Proof) -> Assembled {
-        receipt::assemble(&self.ledger, proof).await.expect("a receipt that verifies").expect("sealed")
+        receipt::assemble(&self.ledger, &receipt::Known::default(), proof)
+            .await
+            .expect("a receipt that verifies")
+            .expect("sealed")
     }
 
     pub async fn report(&self) -> Report {

@@ -126,7 +126,7 @@ async fn a_retired_target_is_waited_for_no_more_and_can_be_resumed() {
     assert!(matches!(ledger.retire_target(gone, false).await, Err(PolicyError::Retired)));
     assert_eq!(ledger.retire_target(gone, true).await.unwrap(), Retired { withdrawn: 1, under_way: 0 });
     assert_eq!(status(first).await, Status::Final);
-    assert!(receipt::assemble(&ledger, &proof).await.unwrap().expect("sealed").complete);
+    assert!(receipt::assemble(&ledger, &receipt::Known::default(), &proof).await.unwrap().expect("sealed").complete);
     chains.audit().await;
 
     // Or it comes back, and gets everything in its order.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::verdict::{Code, Failure, Verdict};
-use super::verify::{AnchorReport, Report, check_own_structure};
+use super::verify::{AnchorReport, Passed, Report, check_own_structure};
 use crate::decision::{self, Choice, Statement};
 use crate::receipt::{Decision, Receipt};
 use crate::{Digest, utc};
@@ -41,11 +41,11 @@ pub fn is_decision(receipt: &Receipt) -> bool {
 }
 
 /// Steps 25 to 27 for every decision.
-pub(super) fn check(receipt: &Receipt) -> Result<(), Failure> {
-    receipt.decisions.iter().enumerate().try_for_each(|(at, decision)| check_one(receipt, at, decision))
+pub(super) fn check(receipt: &Receipt, passed: Option<&Passed>) -> Result<(), Failure> {
+    receipt.decisions.iter().enumerate().try_for_each(|(at, decision)| check_one(receipt, at, decision, passed))
 }
 
-fn check_one(receipt: &Receipt, at: usize, decision: &Decision) -> Result<(), Failure> {
+fn check_one(receipt: &Receipt, at: usize, decision: &Decision, passed: Option<&Passed>) -> Result<(), Failure> {
     let fail = |code, what: &str| Err(Failure::new(code, &format!("decision {at}: {what}")));
     let statement = match Statement::parse(&decision.statement) {
         Ok(statement) => statement,
@@ -63,7 +63,7 @@ fn check_one(receipt: &Receipt, at: usize, decision: &Decision) -> Result<(), Fa
     if !is_decision(&decision.receipt) {
         return fail(Code::DecisionMismatch, "its statement was sealed as a document that somebody submitted, not as a decision");
     }
-    match check_own_structure(&decision.receipt) {
+    match check_own_structure(&decision.receipt, passed) {
         Ok(_) => Ok(()),
         Err(failure) => fail(Code::DecisionReceiptInvalid, &failure.to_string()),
     }

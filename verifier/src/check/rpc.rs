@@ -145,7 +145,7 @@ fn quantity(method: &str, value: &Value) -> Result<u64, Failure> {
 /// All steps but the first, with a node. `trust.block_hashes`, when not empty, must hold the block as well.
 #[must_use]
 pub fn verify(document: &Digest, receipt: &Receipt, trust: &Trust, node: &Node, finality: Finality) -> Report {
-    let reports = match verify::assess(document, receipt, trust) {
+    let reports = match verify::assess(document, receipt, trust, None) {
         Ok(reports) => reports,
         Err(failure) => return failure.into(),
     };

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::decisions::{self, DecisionReport};
+pub use super::passed::Passed;
 use super::verdict::{Code, Failure, Verdict};
 use crate::evm::{Address, ChainRef, Hash32, evidence};
 use crate::receipt::{self, Anchor, Receipt};
@@ -99,17 +100,25 @@ impl From<Failure> for Report {
 /// # Errors
 /// The first step that does not pass.
 pub fn check_structure(receipt: &Receipt) -> Result<BatchHeader, Failure> {
+    check_structure_among(receipt, None)
+}
+
+/// As [`check_structure`], for many receipts.
+///
+/// # Errors
+/// The first step that does not pass.
+pub fn check_structure_among(receipt: &Receipt, passed: Option<&Passed>) -> Result<BatchHeader, Failure> {
     receipt.check_ranges()?;
-    let header = check_own_structure(receipt)?;
-    decisions::check(receipt)?;
+    let header = check_own_structure(receipt, passed)?;
+    decisions::check(receipt, passed)?;
     Ok(header)
 }
 
 /// Steps 3 to 6 and 8 to 17.
-pub(super) fn check_own_structure(receipt: &Receipt) -> Result<BatchHeader, Failure> {
+pub(super) fn check_own_structure(receipt: &Receipt, passed: Option<&Passed>) -> Result<BatchHeader, Failure> {
     let header = check_inclusion(receipt)?;
     for anchor in &receipt.anchors {
-        check_anchor(receipt, anchor)?;
+        check_anchor(receipt, anchor, passed)?;
     }
     Ok(header)
 }
@@ -131,10 +140,11 @@ fn check_inclusion(receipt: &Receipt) -> Result<BatchHeader, Failure> {
 }
 
 /// Steps 8 to 17 for one anchor; nothing to check without evidence.
-fn check_anchor(receipt: &Receipt, anchor: &Anchor) -> Result<(), Failure> {
-    match &anchor.evidence {
-        Some(evidence) => evidence::check(anchor, evidence, &receipt.statement()),
-        None => Ok(()),
+fn check_anchor(receipt: &Receipt, anchor: &Anchor, passed: Option<&Passed>) -> Result<(), Failure> {
+    match (&anchor.evidence, passed) {
+        (Some(evidence), Some(passed)) => passed.check(anchor, evidence, &receipt.statement()),
+        (Some(evidence), None) => evidence::check(anchor, evidence, &receipt.statement()),
+        (None, _) => Ok(()),
     }
 }
 
@@ -166,13 +176,18 @@ fn check_trust(anchor: &Anchor, trust: &Trust) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A step that condemns the whole receipt, whatever its other anchors say.
-pub(crate) fn assess(document: &Digest, receipt: &Receipt, trust: &Trust) -> Result<Vec<AnchorReport>, Failure> {
+pub(crate) fn assess(
+    document: &Digest,
+    receipt: &Receipt,
+    trust: &Trust,
+    passed: Option<&Passed>,
+) -> Result<Vec<AnchorReport>, Failure> {
     receipt.check_ranges()?;
     if receipt.document.digest != *document {
         let detail = format!("the receipt is about {}", receipt.document.digest);
         return Err(Failure::new(Code::DocumentMismatch, &detail));
     }
-    check_structure(receipt)?;
+    check_structure_among(receipt, passed)?;
     Ok(trusted(receipt, trust))
 }
 
@@ -216,7 +231,13 @@ pub(crate) fn conclude(anchors: Vec<AnchorReport>) -> Report {
 /// Every step but the first and those that ask a node, on a receipt that has been read.
 #[must_use]
 pub fn verify(document: &Digest, receipt: &Receipt, trust: &Trust) -> Report {
-    match assess(document, receipt, trust) {
+    verify_among(document, receipt, trust, None)
+}
+
+/// As [`verify()`], for many receipts.
+#[must_use]
+pub fn verify_among(document: &Digest, receipt: &Receipt, trust: &Trust, passed: Option<&Passed>) -> Report {
+    match assess(document, receipt, trust, passed) {
         Ok(anchors) => decisions::conclude(conclude(anchors), receipt, |nested| conclude(trusted(nested, trust))),
         Err(failure) => failure.into(),
     }

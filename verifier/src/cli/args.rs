@@ -9,6 +9,7 @@ Checks a Sceau receipt: did this document exist before that block?
 Usage: sceau-verify FILE RECEIPT [options]
        sceau-verify --digest HEX RECEIPT [options]
        sceau-verify --promise PROMISE --keys KEYS [FILE] [--receipt RECEIPT] [options]
+       sceau-verify --many RECEIPTS… (--digests LIST | --any-document) [options]
 
 FILE is the document, RECEIPT its receipt, or the certificate (PDF) that holds it; - reads standard input.
 
@@ -24,11 +25,17 @@ Did the operator promise to anchor it, and was that kept?
   --keys KEYS         the operator's public keys, as /.well-known/jwks.json gave them: keep a copy
   --receipt RECEIPT   judges whether the promise was kept
 
+Many receipts, on all cores: a folder of *.json, *.jsonl and *.certificate.pdf, or a file with one receipt a line
+  --many              prints a line for each receipt that is not verified, then how many are what
+  --digests LIST      each receipt must be about one of these documents: SHA-256 a line, as sha256sum prints them;
+                      those without a receipt are named
+  --any-document      takes each receipt's word for which document it is about: no document is checked
+
   --digest HEX        the document's SHA-256 instead of FILE
   --json              one JSON object instead of text
   --help, --version
 
-Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell
+Exit status: 0 verified, 1 invalid, 2 usage or unreadable file, 3 not yet, 4 cannot tell; of many the first that applies of 1, 2, 4, 3
 ";
 
 /// Where the document's digest comes from.
@@ -64,6 +71,23 @@ pub struct PromiseArgs {
     pub json: bool,
 }
 
+/// Which documents many receipts may be about.
+#[derive(Debug)]
+pub enum Documents {
+    /// Those of a list, by its name.
+    List(String),
+    /// Whatever they say.
+    Any,
+}
+
+#[derive(Debug)]
+pub struct ManyArgs {
+    pub receipts: Vec<String>,
+    pub documents: Documents,
+    pub look: Look,
+    pub json: bool,
+}
+
 impl Look {
     #[cfg(feature = "rpc")]
     pub fn finality(&self) -> crate::rpc::Finality {
@@ -74,6 +98,7 @@ impl Look {
 pub enum Request {
     Verify(Args),
     Promise(PromiseArgs),
+    Many(ManyArgs),
     Help,
     Version,
 }
@@ -85,6 +110,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
     let mut positional = Vec::new();
     let (mut document, mut rpc, mut confirmations, mut json) = (None, None, None, false);
     let (mut promise, mut keys, mut with_receipt) = (None, None, None);
+    let (mut many, mut digests, mut any_document) = (false, None, false);
     let mut trust = Trust::default();
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -96,6 +122,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
             "--help" | "-h" => return Ok(Request::Help),
             "--version" | "-V" => return Ok(Request::Version),
             "--json" if inline.is_none() => json = true,
+            "--many" if inline.is_none() => many = true,
+            "--any-document" if inline.is_none() => any_document = true,
+            "--digests" => once(&name, &mut digests, value()?)?,
             "--block-hash" => trust.block_hashes.push(hex(&name, &value()?)?),
             "--registry" => once(&name, &mut trust.registry, hex(&name, &value()?)?)?,
             "--chain" => {
@@ -139,6 +168,28 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
         return Err("this build cannot ask a node: use --block-hash".into());
     }
     let look = Look { trust, rpc, confirmations };
+    if many {
+        if promise.is_some() || keys.is_some() || with_receipt.is_some() || document.is_some() {
+            return Err("--many goes with RECEIPTS, and --digests or --any-document".into());
+        }
+        let documents = match (digests, any_document) {
+            (Some(list), false) => Documents::List(list),
+            (None, true) => Documents::Any,
+            (None, false) => return Err("--many needs --digests LIST, or --any-document to check no document".into()),
+            (Some(_), true) => return Err("--digests and --any-document exclude each other".into()),
+        };
+        if positional.is_empty() {
+            return Err("--many needs RECEIPTS: folders, or files with a receipt a line".into());
+        }
+        let list = if let Documents::List(name) = &documents { Some(name) } else { None };
+        if positional.iter().chain(list).filter(|name| *name == "-").count() > 1 {
+            return Err("only one file can be standard input".into());
+        }
+        return Ok(Request::Many(ManyArgs { receipts: positional, documents, look, json }));
+    }
+    if digests.is_some() || any_document {
+        return Err("--digests and --any-document go with --many".into());
+    }
     if let Some(promise) = promise {
         let keys = keys.ok_or("--promise needs --keys")?;
         let document = match (document, <[String; 1]>::try_from(positional)) {

@@ -1,6 +1,7 @@
 //! The command `sceau-verify`.
 
 mod args;
+mod many;
 mod print;
 mod promise;
 
@@ -10,7 +11,7 @@ use std::io::{self, Read, Write};
 use args::{Args, Look, Request, Source};
 
 use crate::verdict::Verdict;
-use crate::verify::{self, Report, Trust};
+use crate::verify::{self, Passed, Report, Trust};
 use crate::{Digest, certificate, receipt};
 
 const USAGE_STATUS: u8 = 2;
@@ -23,6 +24,7 @@ pub fn run(arguments: impl Iterator<Item = String>, out: &mut dyn Write, err: &m
         Ok(Request::Promise(args)) => {
             promise::answer(&args).map(|answer| (promise::print(&args, &answer), answer.judgement.verdict))
         }
+        Ok(Request::Many(args)) => return many::run(&args, out, err),
         Ok(Request::Help) => return say(out, args::HELP),
         Ok(Request::Version) => return say(out, concat!("sceau-verify ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(message) => {
@@ -86,18 +88,35 @@ fn answer(args: &Args) -> Result<Answer, String> {
     })
 }
 
-#[cfg(feature = "rpc")]
 fn check(look: &Look, document: &Digest, receipt: &receipt::Receipt) -> Report {
-    use crate::rpc;
-    match &look.rpc {
-        Some(url) => rpc::verify(document, receipt, &look.trust, &rpc::Node::new(url), look.finality()),
-        None => verify::verify(document, receipt, &look.trust),
-    }
+    Judge::of(look, None).verify(document, receipt)
 }
 
-#[cfg(not(feature = "rpc"))]
-fn check(look: &Look, document: &Digest, receipt: &receipt::Receipt) -> Report {
-    verify::verify(document, receipt, &look.trust)
+/// What receipts are held against, and the node that is asked, if one is.
+struct Judge<'a> {
+    look: &'a Look,
+    passed: Option<Passed>,
+    #[cfg(feature = "rpc")]
+    node: Option<crate::rpc::Node>,
+}
+
+impl<'a> Judge<'a> {
+    fn of(look: &'a Look, passed: Option<Passed>) -> Self {
+        Self {
+            look,
+            passed,
+            #[cfg(feature = "rpc")]
+            node: look.rpc.as_deref().map(crate::rpc::Node::new),
+        }
+    }
+
+    fn verify(&self, document: &Digest, receipt: &receipt::Receipt) -> Report {
+        #[cfg(feature = "rpc")]
+        if let Some(node) = &self.node {
+            return crate::rpc::verify(document, receipt, &self.look.trust, node, self.look.finality());
+        }
+        verify::verify_among(document, receipt, &self.look.trust, self.passed.as_ref())
+    }
 }
 
 fn with_input<T>(name: &str, read: &dyn Fn(&mut dyn Read) -> io::Result<T>) -> Result<T, String> {

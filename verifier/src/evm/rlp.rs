@@ -77,7 +77,8 @@ impl<'a> Item<'a> {
         if !self.is_list {
             return Err(RlpError("a string where a list belongs"));
         }
-        let mut items = Vec::new();
+        // A branch of a trie has 17 items, and most nodes are branches.
+        let mut items = Vec::with_capacity(17);
         let mut rest = self.payload;
         while !rest.is_empty() {
             let (item, after) = next(rest)?;

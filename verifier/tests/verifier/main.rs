@@ -3,6 +3,7 @@
 mod certificate;
 mod command;
 mod evidence;
+mod many;
 mod node;
 mod promise;
 mod receipt;
