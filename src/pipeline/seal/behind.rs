@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -10,8 +11,11 @@ use tokio::sync::oneshot;
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
+/// Of the time that a piece of work took, so much is rested when others wanted the processor meanwhile.
+const REST: u32 = 3;
+
 /// Runs `work` on a thread of its own that gives way to others. Postgres gives way with it: it sends, and stores, as fast as
-/// the thread takes and gives. Begins at once.
+/// the thread takes and gives, so a thread that rests has it rest too. Begins at once.
 ///
 /// # Errors
 /// When there is no thread to be had, or `work` panics.
@@ -57,5 +61,50 @@ fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::debug!(%error, "lowering the priority of a thread");
+    }
+}
+
+/// Rests between pieces of work on a machine that has other things to do. What tells is how long the thread itself waited for a
+/// processor (`/proc/thread-self/schedstat`); where the system does not say, nobody rests.
+#[derive(Debug)]
+pub(super) struct Manners {
+    since: Instant,
+    before: Option<Scheduled>,
+}
+
+/// Nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Scheduled {
+    running: u64,
+    waiting: u64,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { since: Instant::now(), before: Scheduled::now() }
+    }
+}
+
+impl Manners {
+    /// After each piece of work, a millisecond or a few.
+    pub(super) fn rest(&mut self) {
+        let now = Scheduled::now();
+        if let (Some(before), Some(now)) = (self.before, now)
+            && now.waiting.saturating_sub(before.waiting) > now.running.saturating_sub(before.running) / 2
+        {
+            std::thread::sleep(REST * self.since.elapsed().min(LONGEST));
+        }
+        *self = Self::default();
+    }
+}
+
+/// What was rested for is not longer than this, however long the thread was kept from its work.
+const LONGEST: Duration = Duration::from_millis(20);
+
+impl Scheduled {
+    fn now() -> Option<Self> {
+        let line = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        let mut numbers = line.split_whitespace().map(str::parse);
+        Some(Self { running: numbers.next()?.ok()?, waiting: numbers.next()?.ok()? })
     }
 }

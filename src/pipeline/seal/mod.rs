@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use self::behind::{behind, polled_behind};
+use self::behind::{Manners, behind, polled_behind};
 use self::growth::Growth;
 use self::leaves::{Equal, Leaves};
 use super::schedule::Schedule;
@@ -99,8 +99,15 @@ impl Sealer {
         let number = closed.number;
         let ledger = self.ledger.clone();
         let read = polled_behind(async move {
-            let mut leaves = Leaves::default();
-            let count = ledger.each_entry(number, |entry| leaves.push(leaf_of(entry)));
+            let (mut leaves, mut manners) = (Leaves::default(), Manners::default());
+            let mut read = 0_u64;
+            let count = ledger.each_entry(number, |entry| {
+                leaves.push(leaf_of(entry));
+                read += 1;
+                if read.is_multiple_of(PIECE) {
+                    manners.rest();
+                }
+            });
             let count = count.await?;
             Ok::<_, LedgerError>((count, leaves))
         });
@@ -133,6 +140,9 @@ impl Sealer {
     }
 }
 
+/// Entries read between two looks at who else wants the processor: about a millisecond.
+const PIECE: u64 = 4096;
+
 /// Tiles sent on together: half a MiB.
 const TILES: usize = 64;
 
@@ -149,8 +159,12 @@ fn grow(number: u64, header: [u8; 32], leaves: Leaves, send: &mpsc::Sender<TileR
     };
     let mut growth = Growth::default();
     growth.extend(&[header], &mut take);
+    let mut manners = Manners::default();
     leaves.ascending(|some| {
         growth.extend(some, &mut take);
+        if !some.is_empty() {
+            manners.rest();
+        }
         !send.is_closed()
     })?;
     let end = growth.finish(&mut take).expect("the header is a leaf");
