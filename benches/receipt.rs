@@ -27,6 +27,9 @@ use self::stage::{Served, Stage};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Whose receipt the n-th request is for.
+type Pick = dyn Fn(u64) -> Asked + Sync;
+
 /// Rounds of each case, in turn; the fastest counts.
 const ROUNDS: u64 = 3;
 
@@ -48,9 +51,9 @@ fn main() -> Result<()> {
     let stage = server.block_on(Stage::set(entries, batches))?;
     eprintln!("{batches} batches of {entries} sealed, receipts of {} bytes", stage.length);
 
-    let all = |n: u64| Asked::new(1 + n % batches, (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % entries);
-    let one = |n: u64| Asked::new(1, (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % entries);
-    let cases: [(&str, &Served, &(dyn Fn(u64) -> Asked + Sync)); 4] = [
+    let all = move |n: u64| Asked::new(1 + n % batches, (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % entries);
+    let one = move |n: u64| Asked::new(1, (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % entries);
+    let cases: [(&str, &Served, &Pick); 4] = [
         ("one proof by primary key", &stage.row, &all),
         ("receipts of all batches", &stage.service, &all),
         ("receipts of one batch", &stage.service, &one),

@@ -1,5 +1,5 @@
 -- Accepting digests with less work: each is looked up once, plans do not depend on what the tables held when they were made, and
--- what is counted is counted by one trigger, however rows come in; so large submissions can come in by COPY.
+-- what is counted is counted by one trigger, however rows come in; so what was never seen before need not be looked up at all.
 
 -- Counts new proofs: in the account's numbers, in the promises of the batch, and in the account's day.
 --
@@ -116,15 +116,16 @@ end
 $$;
 comment on function begin_acceptance is 'Locks the numbers of distinct accounts and answers batch, time and promise for what they are given now. The transaction must end soon.';
 
--- Whether one of a few digests is a proof already.
+-- Whether one of a few digests is a proof already. A plain join may be planned from the table's side while that is small, and the
+-- plan is kept: "lateral … limit 1" can only be looked up, one by one.
 create function knows_any(p_accounts bigint[], p_digests bytea[]) returns boolean
 language plpgsql stable
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
+set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 begin
   return exists (
     select from unnest(p_accounts, p_digests) as i (account_id, digest)
-    join proofs p on p.account_id = i.account_id and p.digest = i.digest
+    cross join lateral (select from proofs q where q.account_id = i.account_id and q.digest = i.digest limit 1) p
   );
 end
 $$;
@@ -144,7 +145,9 @@ begin
         case when i.detail ? 'labels' then array(select jsonb_array_elements_text(i.detail -> 'labels')) end,
         i.detail -> 'metadata'
       from unnest(p_accounts, p_digests, p_salts, p_details) as i (account_id, digest, salt, detail)
-      join proofs p on p.account_id = i.account_id and p.digest = i.digest and p.salt = i.salt
+      join lateral (
+        select q.salt from proofs q where q.account_id = i.account_id and q.digest = i.digest limit 1
+      ) p on p.salt = i.salt
       where i.detail is not null
       on conflict on constraint proof_details_pkey do nothing;
   end if;
@@ -153,13 +156,71 @@ begin
       select doubled_digest(i.digest), i.account_id, coalesce((i.detail -> 'visible')::boolean, false), i.digest
       from unnest(p_accounts, p_digests, p_salts, p_details) as i (account_id, digest, salt, detail)
       join identities d on d.account_id = i.account_id
-      join proofs p on p.account_id = i.account_id and p.digest = i.digest and p.salt = i.salt
+      join lateral (
+        select q.salt from proofs q where q.account_id = i.account_id and q.digest = i.digest limit 1
+      ) p on p.salt = i.salt
       order by 1, 2
       on conflict on constraint doubled_digests_pkey do nothing;
   end if;
 end
 $$;
 comment on function describe_proofs is 'Stores details and doubled digests of proofs that are in the table with the given salts.';
+
+-- Accepts digests of which none was seen before, each once, in key order, with its place among those of its account here, from 1.
+-- Answers what begin_acceptance does; what each item gets follows from that. Nothing at all is answered, and nothing stored, when one
+-- of the sampled digests is a proof already; where another one is, the primary key refuses all of it.
+create function accept_new(
+  p_accounts bigint[], p_digests bytea[], p_salts bytea[], p_places bigint[], p_details jsonb[], p_since timestamptz[],
+  p_anchor_by timestamptz[], p_sampled_accounts bigint[], p_sampled bytea[]
+)
+returns table (batch bigint, received_at timestamptz, anchor_by timestamptz, account_id bigint, last bigint)
+language plpgsql volatile
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  v_one record;
+  v_accounts bigint := 0;
+  v_batch bigint;
+  v_now timestamptz;
+  v_anchor_by timestamptz;
+  v_account bigint;
+  v_last bigint;
+begin
+  if knows_any(p_sampled_accounts, p_sampled) then
+    return;
+  end if;
+  for v_one in
+    select b.* from begin_acceptance(array(select distinct a.id from unnest(p_accounts) as a (id)), p_since, p_anchor_by) b
+  loop
+    v_accounts := v_accounts + 1;
+    v_batch := v_one.batch;
+    v_now := v_one.received_at;
+    v_anchor_by := v_one.anchor_by;
+    v_account := v_one.account_id;
+    v_last := v_one.last;
+    batch := v_batch;
+    received_at := v_now;
+    anchor_by := v_anchor_by;
+    account_id := v_account;
+    last := v_last;
+    return next;
+  end loop;
+  if v_accounts = 1 then
+    insert into proofs (account_id, digest, salt, batch, received_at, number, anchor_by)
+      select v_account, i.digest, i.salt, v_batch, v_now, v_last + i.place, v_anchor_by
+      from unnest(p_digests, p_salts, p_places) as i (digest, salt, place);
+  else
+    insert into proofs (account_id, digest, salt, batch, received_at, number, anchor_by)
+      select i.account_id, i.digest, i.salt, v_batch, v_now, c.last + i.place, v_anchor_by
+      from unnest(p_accounts, p_digests, p_salts, p_places) as i (account_id, digest, salt, place)
+      join lateral (select n.last from account_numbers n where n.account_id = i.account_id limit 1) c on true;
+  end if;
+  perform describe_proofs(p_accounts, p_digests, p_salts, p_details);
+end
+$$;
+comment on function accept_new is 'Accepts digests into the open batch that were never seen before; answers batch, time, promise and the last number before for each account, or nothing when a sampled one was seen.';
 
 -- Accepts digests. One call, one transaction, one commit: when it returns, every row it names is durable. What begin_acceptance
 -- says of locks holds until then. Rows are inserted in key order.
@@ -224,3 +285,9 @@ begin
 end
 $$;
 comment on function accept_proofs is 'Accepts digests into the open batch; answers one row an item with the salt, batch, time and number that count, and whether the item was new.';
+
+-- Looks up each digest too, where it looks at all.
+alter function refuse_held(bigint[], bytea[]) set enable_hashjoin = off;
+alter function refuse_held(bigint[], bytea[]) set enable_mergejoin = off;
+alter function refuse_held(bigint[], bytea[]) set enable_seqscan = off;
+alter function refuse_held(bigint[], bytea[]) set jit = off;

@@ -4,8 +4,8 @@
 //! is shared by all who wait and nobody waits for more than the commit in flight and his own. Each is answered only
 //! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
 
-mod copy;
 mod item;
+mod new;
 mod queue;
 
 use std::sync::Arc;
@@ -250,21 +250,19 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ledger: &Ledger,
     call().await
 }
 
-/// What is said of the items; `None` where nothing is.
-fn details(items: &[&Submission]) -> Option<Vec<Option<serde_json::Value>>> {
+/// What is said of items, one each; `None` where nothing is said of any.
+fn details<'a>(items: impl ExactSizeIterator<Item = &'a Submission> + Clone) -> Option<Vec<Option<serde_json::Value>>> {
     let value = |detail: &Detail| serde_json::to_value(detail).expect("a detail is plain JSON");
-    items.iter().any(|item| item.detail.is_some()).then(|| items.iter().map(|item| item.detail.as_ref().map(value)).collect())
+    items.clone().any(|item| item.detail.is_some()).then(|| items.map(|item| item.detail.as_ref().map(value)).collect())
 }
 
 impl Ledger {
     async fn accept(&self, items: &[&Submission], salts: &[&[u8]]) -> Result<Vec<Accepted>> {
         let accept = |offer: Offer| async move {
-            if items.len() >= copy::WORTH
-                && let Some(accepted) = self.accept_new(items, salts, &offer).await?
-            {
-                return Ok(accepted);
+            match self.accept_new(items, salts, &offer).await? {
+                Some(accepted) => Ok(accepted),
+                None => self.accept_any(items, salts, &offer).await,
             }
-            self.accept_any(items, salts, &offer).await
         };
         self.with_offer(accept).await
     }
@@ -272,7 +270,7 @@ impl Ledger {
     async fn accept_any(&self, items: &[&Submission], salts: &[&[u8]], offer: &Offer) -> Result<Vec<Accepted>> {
         let accounts: Vec<i64> = items.iter().map(|item| item.account.0).collect();
         let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
-        let details = details(items);
+        let details = details(items.iter().copied());
         let rows = sqlx::query!(
             r#"select ord as "ord!", salt as "salt!", batch as "batch!", received_at as "received_at!", fresh as "fresh!",
                  number as "number!", anchor_by

@@ -103,9 +103,7 @@ async fn record() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_statement_fails_everything_comes_right() {
     let seen = record().await;
-    for expected in
-        ["accept_proofs", "close_batch", "insert into tiles", "insert into attempts", "into leases", "insert into halts"]
-    {
+    for expected in ["accept_proofs", "close_batch", "copy tiles", "insert into attempts", "into leases", "insert into halts"] {
         assert!(seen.iter().any(|text| text.contains(expected)), "the job never did {expected:?}");
     }
     let (mut cases, seed) = (cases(&seen), seed());
