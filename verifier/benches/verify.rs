@@ -53,16 +53,15 @@ fn main() {
         best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
     }
     let [parse, limit, value] = best.map(|seconds| receipts as f64 / seconds);
-    let facts = json!({"receipts": receipts, "batches": batches, "bytes_each": bytes.len() as u64 / receipts, "threads": threads,
-        "parsing": parse, "limit": limit, "value": value, "ratio": value / limit});
+    let each = bytes.len() as u64 / receipts;
     if arguments.iter().any(|argument| argument == "--json") {
-        println!("{facts}");
+        let facts = json!({"receipts": receipts, "batches": batches, "bytes_each": each, "threads": threads, "parsing": parse});
+        let row = json!({"case": "sceau-verify --many", "value": value, "unit": "/s", "against": "parsing and hashing", "limit": limit,
+            "ratio": value / limit, "aim": {"at_least": 0.8}, "reached": value >= 0.8 * limit});
+        println!("{}", json!({"bench": "verify", "facts": facts, "rows": [row]}));
         return;
     }
-    println!(
-        "{receipts} receipts of {batches} batches, {} bytes each, {threads} threads; receipts a second:",
-        facts["bytes_each"]
-    );
+    println!("{receipts} receipts of {batches} batches, {each} bytes each, {threads} threads; receipts a second:");
     println!("  bare parsing                   {parse:>10.0}");
     println!("  limit: parsing and hashing     {limit:>10.0}");
     println!("  sceau-verify --many            {value:>10.0}   ratio {:.3}   aim ≥ 0.8", value / limit);
