@@ -166,6 +166,44 @@ async fn the_same_digest_is_accepted_once_however_often_it_comes() {
     assert_ne!(others[0].salt, salts[&digest(0, 0)]);
 }
 
+/// Whatever the way in was: a digest that was there before, at a place where nobody looked, and one that comes twice.
+#[tokio::test]
+async fn one_that_was_seen_before_among_many_new_ones() {
+    let database = database().await;
+    let ledger = ledger(&database);
+    let (account, other) = (account(&ledger, "partner").await, account(&ledger, "other").await);
+    let (intake, _lanes) = intake(&ledger, Limits::default());
+    let mut items: Vec<Submission> = (0..400).map(|n| plain(account, digest(0, n))).collect();
+    // In key order every fourth is looked up beforehand: this one is not.
+    let mut ordered: Vec<Digest> = items.iter().map(|item| item.digest).collect();
+    ordered.sort_unstable();
+    let seen = intake.accept(vec![plain(account, ordered[1])]).await.expect("accepted")[0];
+    items.push(items[5].clone());
+    items.push(plain(other, digest(0, 5)));
+
+    let accepted = intake.accept(items.clone()).await.expect("accepted");
+    let mut number = 1;
+    for (item, accepted) in items.iter().zip(&accepted).take(400) {
+        assert_eq!(accepted.digest, item.digest);
+        if item.digest == seen.digest {
+            assert_eq!(*accepted, Accepted { fresh: false, ..seen });
+        } else {
+            number += 1;
+            assert_eq!((accepted.fresh, accepted.number), (true, number), "in the order of the items, without a hole");
+        }
+    }
+    assert_eq!(accepted[400], Accepted { fresh: false, ..accepted[5] });
+    assert_eq!((accepted[401].fresh, accepted[401].number), (true, 1), "another account counts for itself");
+
+    // The same without one that was seen.
+    let items: Vec<Submission> =
+        [(account, 1), (other, 2), (account, 3), (account, 1)].map(|(whose, n)| plain(whose, digest(1, n))).into();
+    let accepted = intake.accept(items).await.expect("accepted");
+    let told: Vec<(bool, u64)> = accepted.iter().map(|one| (one.fresh, one.number)).collect();
+    assert_eq!(told, [(true, 401), (true, 2), (true, 402), (false, 401)]);
+    assert_eq!(accepted[3], Accepted { fresh: false, ..accepted[0] });
+}
+
 #[tokio::test]
 async fn details_are_those_of_the_first_submission() {
     let database = database().await;
