@@ -4,7 +4,7 @@ use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::entries::Unfinished;
+use super::guarded::Unfinished;
 use super::leases::Lease;
 use super::tiles::{self, TileRows};
 use super::{Ledger, LedgerError, Result, exactly_one, fixed, natural, stored};

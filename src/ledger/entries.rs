@@ -1,9 +1,8 @@
 //! Reading the entries of a closed batch, as many as there are, in the database's own bulk format.
 
 use futures_util::TryStreamExt;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 
+use super::guarded::Unfinished;
 use super::{Ledger, LedgerError, Result};
 
 /// Bytes of an entry: digest and salt.
@@ -35,35 +34,6 @@ impl Ledger {
         }
         connection.finished();
         parser.finish()
-    }
-}
-
-/// A connection in the middle of a COPY. sqlx 0.9.0 does not count the answers that are still to come when a COPY is given
-/// up, so whoever used the connection next would take them for his own: it is closed instead.
-pub(super) struct Unfinished(Option<PoolConnection<Postgres>>);
-
-impl From<PoolConnection<Postgres>> for Unfinished {
-    fn from(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
-    }
-}
-
-impl Unfinished {
-    pub(super) fn get(&mut self) -> &mut PoolConnection<Postgres> {
-        self.0.as_mut().expect("taken out at the end only")
-    }
-
-    /// Everything was done that was begun: the next one may have it.
-    pub(super) fn finished(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
-        }
     }
 }
 

@@ -15,11 +15,13 @@ pub mod continuity;
 pub mod credentials;
 pub mod entries;
 pub mod erasures;
+mod error;
 pub mod events;
 pub mod finality;
 pub mod funds;
 pub mod gate;
 pub mod gauges;
+mod guarded;
 pub mod idempotency;
 pub mod intake;
 pub mod kagesecur;
@@ -43,107 +45,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Postgres, Transaction};
 
 use self::audit_log::Actor;
+pub use self::error::LedgerError;
 use self::events::Events;
 use self::gate::Gate;
+pub use self::guarded::guarded;
 use self::promises::Promises;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// Why the ledger could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The database failed or refused.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The schema could not be brought up to date.
-    #[error("migrating the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A row was not in the state the caller expected: somebody else moved it first. Nothing was changed.
-    #[error("{what} is not in the expected state; somebody else moved it first")]
-    Moved {
-        /// What the row is.
-        what: &'static str,
-    },
-    /// The lease was taken over by another instance. Nothing was changed.
-    #[error("lease \"{name}\" was taken over by another instance")]
-    LeaseLost {
-        /// The lease's name.
-        name: String,
-    },
-    /// The account has used up its digests of the day. Nothing was stored.
-    #[error("the account has no digests left for today")]
-    OverQuota(accounts::AccountId),
-    /// Stored data that cannot be: changed behind our back or damaged.
-    #[error("damaged: {0}")]
-    Damaged(String),
-    /// The schema is not the one this version was built for.
-    #[error("the database's schema is {0}")]
-    Schema(&'static str),
-    /// A digest waits for its validators, or was refused by one, and was submitted past them. Nothing was stored.
-    #[error("a digest waits for its validators, or was refused by one")]
-    Held,
-    /// The account has fewer validators than it wants approvals. Nothing was stored.
-    #[error("the account has fewer validators than approvals are needed")]
-    TooFewValidators,
-    /// The terms sent along are not for the time it is in the database, which is answered. Nothing was stored.
-    #[error("what is promised now was asked of a clock that is not the database's, where it is {0}")]
-    OtherTime(time::OffsetDateTime),
-    /// The server would lose acknowledged proofs in a crash.
-    #[error("the database would lose acknowledged proofs: {setting} is {value}; set it to \"on\" and restart Postgres")]
-    NotDurable {
-        /// Name of the server setting.
-        setting: &'static str,
-        /// Its value.
-        value: String,
-    },
-}
-
-impl LedgerError {
-    /// An error of the database, with the codes that our own functions raise told apart.
-    fn from_sql(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        match code.as_deref() {
-            Some("SC001") => Self::Held,
-            Some("SC002") => Self::TooFewValidators,
-            Some("SC003") => {
-                let now = detail(&error)
-                    .and_then(|micros: i64| time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok());
-                now.map_or_else(|| Self::Database(error), Self::OtherTime)
-            }
-            Some("SQ001") => {
-                let account = detail(&error);
-                account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(accounts::AccountId(account)))
-            }
-            _ => Self::Database(error),
-        }
-    }
-
-    /// Whether repeating the same call may help (connection lost, disk or memory full, serialization failure,
-    /// deadlock, lock time-out).
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
-            Self::OtherTime(_) => true,
-            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                code.starts_with("08")
-                    || code.starts_with("53")
-                    || code.starts_with("57P")
-                    || matches!(&*code, "40001" | "40P01" | "55P03")
-            }),
-            _ => false,
-        }
-    }
-}
-
-/// The detail of an error that one of our own functions raised.
-fn detail(error: &sqlx::Error) -> Option<i64> {
-    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()?.parse().ok()
-}
 
 /// Result of a ledger call.
 pub type Result<T, E = LedgerError> = std::result::Result<T, E>;
@@ -302,34 +214,6 @@ impl Ledger {
         self.pool.close().await;
     }
 }
-
-/// Makes a pool safe against sqlx 0.9.0's `begin()`, which is not cancel-safe: dropped in flight it hands its
-/// connection back inside an open transaction, and the next borrower's acknowledged write is never committed. Rolling
-/// back before every loan costs the round trip that the default liveness test costs, and does that test's work too.
-#[must_use]
-pub fn guarded(options: PgPoolOptions) -> PgPoolOptions {
-    options
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| {
-            Box::pin(async move {
-                // Outside a transaction this is a no-op with a notice.
-                connection.execute("rollback").await?;
-                Ok(true)
-            })
-        })
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                // Whoever gave up waiting leaves a connection on which nobody may ever answer again. sqlx waits for it
-                // without end, and the pool would have one place less for good.
-                let answered = tokio::time::timeout(LEFT_BEHIND, connection.ping()).await;
-                answered.map_err(|_| no_answer(LEFT_BEHIND))??;
-                Ok(true)
-            })
-        })
-}
-
-/// How long a connection that was given back has to answer before it is thrown away.
-const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// What a statement ends with that was given up.
 fn no_answer(after: Duration) -> sqlx::Error {
