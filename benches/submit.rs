@@ -2,8 +2,8 @@
 //! insert a request, the median commit, Postgres's own COPY of the same rows. Client, server and Postgres share the
 //! machine.
 //!
-//! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, at
-//! 256 connections, for a profiler to look at.
+//! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, over
+//! `--at-once 256` connections, as fast as answers come or `--rate` times a second, for a profiler to look at.
 
 mod kit;
 
@@ -22,7 +22,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgPool, PgPoolCopyExt, PgPoolOptions};
 
-use self::kit::load::{self, Case, Http, Outcome, Plan};
+use self::kit::load::{self, Case, Http, Plan};
 use self::kit::report::{self, Aim, Row};
 use self::kit::server::{self, Served};
 
@@ -48,7 +48,10 @@ fn main() -> Result<()> {
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (postgres, stage) = server.block_on(Stage::set())?;
     let rows = match arguments.iter().any(|argument| argument == "--profile") {
-        true => profile(&client, &stage, requests)?,
+        true => {
+            let rate = number("--rate", 0)?;
+            profile(&client, &stage, requests, number("--at-once", 256)? as usize, (rate > 0).then_some(rate as f64))?
+        }
         false => measure(&server, &client, &stage, requests, bulk)?,
     };
     let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
@@ -167,14 +170,19 @@ type Runtime = tokio::runtime::Runtime;
 fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bulk: u64) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut first = 0;
-    let mut go =
-        |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| -> Result<Outcome> {
-            let authorization = token.cloned();
-            let plan = Plan { address: to.address, authorization, http, at_once, requests, rate, first };
-            first += requests;
-            client.block_on(load::run(&plan, Arc::new(Single)))
-        };
+    let mut plan = |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| {
+        let plan = Plan { address: to.address, authorization: token.cloned(), http, at_once, requests, rate, first };
+        first += requests;
+        plan
+    };
     let (service, token) = &stage.service;
+    let length = |plan: Plan| client.block_on(load::length(&plan, &Single));
+    let (ours, limit) =
+        (length(plan(service, Some(token), Http::One, 1, 1, None))?, length(plan(&stage.no_op, None, Http::One, 1, 1, None))?);
+    ensure!(ours.abs_diff(limit) < 16, "the service answers {ours} bytes and its limit {limit}");
+    let mut go = |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| {
+        client.block_on(load::run(&plan(to, token, http, at_once, requests, rate), Arc::new(Single)))
+    };
     // Caches, connections and plans as they are in the long run.
     go(service, Some(token), Http::One, 64, requests / 10, None)?;
     go(&stage.no_op, None, Http::One, 64, requests / 10, None)?;
@@ -245,10 +253,10 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
 }
 
 /// The service alone.
-fn profile(client: &Runtime, stage: &Stage, requests: u64) -> Result<Vec<Row>> {
+fn profile(client: &Runtime, stage: &Stage, requests: u64, at_once: usize, rate: Option<f64>) -> Result<Vec<Row>> {
     let (service, token) = &stage.service;
     let authorization = Some(token.clone());
-    let plan = Plan { address: service.address, authorization, http: Http::One, at_once: 256, requests, rate: None, first: 0 };
+    let plan = Plan { address: service.address, authorization, http: Http::One, at_once, requests, rate, first: 0 };
     let outcome = client.block_on(load::run(&plan, Arc::new(Single)))?;
     let row = |case: &str, value: f64, unit| Row {
         case: case.into(),
@@ -259,7 +267,7 @@ fn profile(client: &Runtime, stage: &Stage, requests: u64) -> Result<Vec<Row>> {
         aim: Aim::None,
     };
     Ok(vec![
-        row("submit, 256 at once, HTTP/1.1", outcome.rate(), "/s"),
+        row("submit, HTTP/1.1", outcome.rate(), "/s"),
         row("latency p50", micros(outcome.quantile(0.5)), "µs"),
         row("latency p99", micros(outcome.quantile(0.99)), "µs"),
     ])

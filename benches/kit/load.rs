@@ -16,6 +16,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// HTTP/2 requests at once on one connection.
@@ -101,26 +102,20 @@ pub async fn run(plan: &Plan, case: Arc<dyn Case>) -> Result<Outcome> {
             }
         }
     }
-    let workers = senders.len() as u64;
     let started = Instant::now();
+    let due = Arc::new(tokio::sync::Mutex::new(timetable(plan, started)));
     let mut tasks = JoinSet::new();
-    for (worker, mut sender) in senders.into_iter().enumerate() {
-        let (plan, case, worker) = (plan.clone(), Arc::clone(&case), worker as u64);
+    for mut sender in senders {
+        let (plan, case, due) = (plan.clone(), Arc::clone(&case), Arc::clone(&due));
         tasks.spawn(async move {
-            let mut latencies = Vec::with_capacity((plan.requests / workers + 1) as usize);
-            for n in (worker..plan.requests).step_by(workers as usize) {
-                let due = match plan.rate {
-                    None => Instant::now(),
-                    Some(rate) => {
-                        let due = started + Duration::from_secs_f64(n as f64 / rate);
-                        tokio::time::sleep_until(due.into()).await;
-                        due
-                    }
-                };
+            let mut latencies = Vec::new();
+            loop {
+                let next = due.lock().await.recv().await;
+                let Some((n, due)) = next else { return anyhow::Ok(latencies) };
+                let due = due.unwrap_or_else(Instant::now);
                 ask(&mut sender, &plan, case.as_ref(), plan.first + n).await?;
                 latencies.push(due.elapsed());
             }
-            anyhow::Ok(latencies)
         });
     }
     let mut latencies = Vec::with_capacity(plan.requests as usize);
@@ -132,12 +127,40 @@ pub async fn run(plan: &Plan, case: Arc<dyn Case>) -> Result<Outcome> {
     Ok(Outcome { took, latencies })
 }
 
+/// Bytes of the answer to the plan's first request, which is sent over HTTP/1.1.
+///
+/// # Errors
+/// When it is not right.
+pub async fn length(plan: &Plan, case: &dyn Case) -> Result<usize> {
+    ask(&mut Sender::One(Box::new(one(plan.address).await?)), plan, case, plan.first).await
+}
+
+/// Numbers of requests, each when it is due; on a timetable with that moment. Whoever is free takes the next. It comes from a
+/// thread of its own, because the runtime's timers are as late as a millisecond.
+fn timetable(plan: &Plan, started: Instant) -> mpsc::UnboundedReceiver<(u64, Option<Instant>)> {
+    let (give, take) = mpsc::unbounded_channel();
+    let (requests, rate) = (plan.requests, plan.rate);
+    std::thread::spawn(move || {
+        for n in 0..requests {
+            let due = rate.map(|rate| started + Duration::from_secs_f64(n as f64 / rate));
+            if let Some(due) = due {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            // Nobody takes any more: a request has failed.
+            if give.send((n, due)).is_err() {
+                return;
+            }
+        }
+    });
+    take
+}
+
 enum Sender {
     One(Box<http1::SendRequest<Full<Bytes>>>),
     Two(http2::SendRequest<Full<Bytes>>),
 }
 
-async fn ask(sender: &mut Sender, plan: &Plan, case: &dyn Case, n: u64) -> Result<()> {
+async fn ask(sender: &mut Sender, plan: &Plan, case: &dyn Case, n: u64) -> Result<usize> {
     let mut request = Request::post(match sender {
         Sender::One(_) => case.path().to_owned(),
         Sender::Two(_) => format!("http://{}{}", plan.address, case.path()),
@@ -163,7 +186,7 @@ async fn ask(sender: &mut Sender, plan: &Plan, case: &dyn Case, n: u64) -> Resul
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
     ensure!(case.is_answer(n, status, &body), "request {n} was answered {status}: {}", String::from_utf8_lossy(&body));
-    Ok(())
+    Ok(body.len())
 }
 
 async fn connect(address: SocketAddr) -> Result<TokioIo<TcpStream>> {

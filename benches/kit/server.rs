@@ -130,13 +130,18 @@ fn parsed(body: &[u8]) -> Option<Digest> {
     body.proofs.iter().map(|item| item.digest.parse::<Digest>().ok()).collect::<Option<Vec<_>>>()?.pop()
 }
 
+/// As many bytes as the promise has that the service signs.
+const PROMISE: [u8; 672] = [b'e'; 672];
+
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json")];
 
-/// An answer as long as the service's.
+/// An answer as long as the service's, but for what differs from one to the next.
 fn canned(body: &[u8]) -> axum::response::Response {
     let Some(digest) = parsed(body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let proof = format!("{PUBLIC_URL}/v1/proofs/{digest}");
     let answer = format!(
-        r#"{{"proofs":[{{"digest":"{digest}","status":"pending","batch":1,"received_at":"2026-11-22T06:00:00.123456Z","anchor_by":"2026-11-22T06:31:00Z","created":true,"salt":"00000000000000000000000000000000","links":{{"proof":"http://localhost/v1/proofs/{digest}","receipt":"http://localhost/v1/proofs/{digest}/receipt","batch":"http://localhost/v1/batches/1"}}}}]}}"#
+        r#"{{"proofs":[{{"digest":"{digest}","status":"pending","batch":1,"number":1,"received_at":"2026-11-22T06:00:00.123456Z","anchor_by":"2026-11-22T06:31:00Z","created":true,"salt":"00000000000000000000000000000000","links":{{"self":"{proof}","receipt":"{proof}/receipt","promise":"{proof}/promise","certificate":"{proof}/certificate","batch":"{PUBLIC_URL}/v1/batches/1"}}}}],"promise":"{}"}}"#,
+        std::str::from_utf8(&PROMISE).expect("ASCII")
     );
     (StatusCode::CREATED, JSON, answer).into_response()
 }
