@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::ledger::Ledger;
 use crate::ledger::accounts::AccountId;
-use crate::ledger::audit_log::Event;
+use crate::ledger::accounts::audit_log::Event;
 
 /// Events are gathered so long.
 const GATHERED: Duration = Duration::from_secs(5);

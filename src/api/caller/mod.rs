@@ -19,9 +19,9 @@ use super::limit::Meter;
 use super::peer;
 use super::routes::Access;
 use super::token::{Claims, Presented, Refused, Scope, Scopes, basic};
+use crate::ledger::accounts::audit_log::Actor;
+use crate::ledger::accounts::limits::Limits;
 use crate::ledger::accounts::{AccountId, Credential, Role};
-use crate::ledger::audit_log::Actor;
-use crate::ledger::limits::Limits;
 
 /// An account that proved who it is, is active, asks from where it may, and not too often.
 #[derive(Debug, Clone)]

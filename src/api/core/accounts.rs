@@ -16,9 +16,9 @@ use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::api::secret::generate;
+use crate::ledger::accounts::limits::Limits;
+use crate::ledger::accounts::manage::{Change, Made, Managed};
 use crate::ledger::accounts::{AccountId, Role};
-use crate::ledger::limits::Limits;
-use crate::ledger::manage::{Change, Made, Managed};
 
 /// An account as its manager sees it.
 #[derive(JsonSchema, Serialize)]

@@ -12,7 +12,7 @@ use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::ledger::audit_log::Row;
+use crate::ledger::accounts::audit_log::Row;
 
 /// An event.
 #[derive(JsonSchema, Serialize)]

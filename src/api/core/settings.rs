@@ -14,8 +14,8 @@ use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::api::{State, peer};
-use crate::ledger::limits::Limits;
-use crate::ledger::manage::Change;
+use crate::ledger::accounts::limits::Limits;
+use crate::ledger::accounts::manage::Change;
 
 /// Networks of an account at most.
 const MOST: usize = 100;

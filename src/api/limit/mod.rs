@@ -15,7 +15,7 @@ pub use self::bucket::{Buckets, Rate, Taken};
 pub use self::quota::Quota;
 use super::error::{Code, Result};
 use crate::ledger::accounts::AccountId;
-use crate::ledger::limits::Limits;
+use crate::ledger::accounts::limits::Limits;
 
 static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 static STATE: HeaderName = HeaderName::from_static("ratelimit");

@@ -13,7 +13,7 @@ use crate::api::State;
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::ledger::erasures::Erasing;
+use crate::ledger::proofs::erasures::Erasing;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

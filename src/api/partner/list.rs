@@ -24,8 +24,8 @@ use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
 use crate::api::streams::Seat;
 use crate::ledger::intake::Detail;
-use crate::ledger::listing::{Filter, Listed};
 use crate::ledger::proofs::Status;
+use crate::ledger::proofs::listing::{Filter, Listed};
 
 /// Proofs of a page, where nothing is said, and at most.
 const PAGE: (u64, u64) = (100, 1_000);

@@ -257,8 +257,8 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::accounts::limits::Limits;
     use crate::ledger::accounts::{AccountId, Role};
-    use crate::ledger::limits::Limits;
     use crate::ports::SystemEntropy;
 
     const LIFE: u64 = 600;

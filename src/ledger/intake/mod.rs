@@ -4,8 +4,10 @@
 //! is shared by all who wait and nobody waits for more than the commit in flight and his own. Each is answered only
 //! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
 
+pub mod idempotency;
 mod item;
 mod new;
+pub mod promises;
 mod queue;
 
 use std::sync::Arc;
@@ -16,11 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use self::item::{Accepted, Detail, IntakeError, Submission};
+use self::promises::Offer;
 use self::queue::{Entrance, Lane};
-use super::events::Events;
-use super::gate::Gate;
-use super::promises::Offer;
-use super::{Ledger, LedgerError, Result, fixed, natural, no_answer};
+use super::server::events::Events;
+use super::server::gate::Gate;
+use super::server::no_answer;
+use super::{Ledger, LedgerError, Result, fixed, natural};
 use crate::ports::Entropy;
 
 /// Bounds of the intake.

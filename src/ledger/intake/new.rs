@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 use super::{Accepted, Submission, details};
-use crate::ledger::promises::Offer;
+use crate::ledger::intake::promises::Offer;
 use crate::ledger::{Ledger, LedgerError, Result, fixed, natural};
 
 /// Digests that are looked up before: all of a small group.

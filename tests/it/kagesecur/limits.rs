@@ -9,7 +9,7 @@ use sceau::api::State;
 use sceau::api::limit::{Rate, Rates};
 use sceau::api::traffic::Traffic;
 use sceau::ledger::accounts::Role;
-use sceau::ledger::limits::{Change, Changes};
+use sceau::ledger::accounts::limits::{Change, Changes};
 use serde_json::{Value, json};
 
 use super::kit::{Kage, Speaker, kage, sha256, with};

@@ -12,8 +12,8 @@ use sceau::api::error::Code;
 use sceau::api::limit::{Rate, Rates};
 use sceau::api::routes::{self, Access, Route};
 use sceau::api::token::{Scope, Scopes, Tokens};
+use sceau::ledger::accounts::limits::{Change, Changes};
 use sceau::ledger::accounts::{Credential, Role};
-use sceau::ledger::limits::{Change, Changes};
 use sceau::ports::{Clock, SystemEntropy};
 use serde_json::{Value, json};
 
