@@ -40,7 +40,7 @@ async fn erase(service: &Service, token: &str, number: u64) -> reqwest::Response
 }
 
 /// Makes a batch of what waits, final.
-async fn finalize(service: &Service) {
+pub async fn finalize(service: &Service) {
     let target = target(service, 31_337, REGISTRY).await;
     let batch = service.seal().await;
     let anchored = include(service, target, batch, 31_337, REGISTRY).await;
@@ -187,7 +187,7 @@ async fn what_validators_approved_is_erased_and_what_they_said_stays() {
 }
 
 /// The hash of a proof's leaf, as everybody can compute it who knows its salt.
-fn leaf(digest: &Digest, acknowledged: &Value) -> Digest {
+pub fn leaf(digest: &Digest, acknowledged: &Value) -> Digest {
     let salt = hex::decode(acknowledged["salt"].as_str().unwrap()).unwrap();
     Digest::of(&[&[0][..], digest.as_ref(), &salt].concat())
 }
