@@ -5,26 +5,35 @@
 //! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, at
 //! 256 connections, for a profiler to look at.
 
-mod kit;
+mod kit {
+    pub mod arguments;
+    pub mod database;
+    pub mod load;
+    pub mod peers;
+    pub mod report;
+    pub mod server;
+    pub mod setting;
+    pub mod single;
+}
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use sceau::dev::postgres::{self, Options};
-use sceau::ledger::{Ledger, guarded};
-use sceau_verifier::Digest;
-use serde::Deserialize;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgPool, PgPoolCopyExt, PgPoolOptions};
+use sqlx::postgres::{PgPool, PgPoolCopyExt};
 
+use self::kit::arguments::Arguments;
+use self::kit::database::Database;
 use self::kit::load::{self, Case, Http, Outcome, Plan};
+use self::kit::peers;
 use self::kit::report::{self, Aim, Row};
 use self::kit::server::{self, Served};
+use self::kit::single::{Answer, Single, digest};
 
 /// As the service has.
 #[global_allocator]
@@ -34,38 +43,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CHUNK: u64 = 10_000;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: u64| -> Result<u64> {
-        match arguments.iter().position(|argument| argument == name) {
-            Some(place) => Ok(arguments.get(place + 1).with_context(|| format!("{name} wants a number"))?.parse()?),
-            None => Ok(default),
-        }
-    };
-    let (requests, bulk) = (number("--requests", 60_000)?, number("--bulk", 500_000)?);
+    let arguments = Arguments::given();
+    let (requests, bulk) = (arguments.value("--requests", 60_000)?, arguments.value("--bulk", 500_000)?);
     tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let (postgres, stage) = server.block_on(Stage::set())?;
-    let rows = match arguments.iter().any(|argument| argument == "--profile") {
+    let stage = server.block_on(Stage::set())?;
+    let rows = match arguments.flag("--profile") {
         true => profile(&client, &stage, requests)?,
         false => measure(&server, &client, &stage, requests, bulk)?,
     };
-    let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
-    report::print("submit", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
-    server.block_on(async {
-        stage.ledger.close().await;
-        stage.pool.close().await;
-        postgres.stop().await;
-    });
+    let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.database.version, "cores": std::thread::available_parallelism()?.get() });
+    report::print("submit", &facts, &rows, arguments.flag("--json"));
+    server.block_on(stage.database.stop());
     Ok(())
 }
 
 /// Everything that serves.
 struct Stage {
-    ledger: Ledger,
-    pool: PgPool,
-    version: String,
+    database: Database,
     service: (Served, String),
     no_op: Served,
     no_op_with_token: (Served, String),
@@ -73,54 +70,19 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Result<(postgres::Postgres, Self)> {
-        let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
-        let options = Options {
-            data: &folder,
-            port: None,
-            database: "bench",
-            password: "bench",
-            binaries: None,
-            settings: &[("max_wal_size", "4GB")],
-            throw_away: true,
-        };
-        let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
-        let ledger = Ledger::connect(&postgres.url, 20)?;
-        ledger.migrate().await?;
-        let pool = guarded(PgPoolOptions::new()).max_connections(20).connect(&postgres.url).await?;
+    async fn set() -> Result<Self> {
+        let database = Database::start(&[("max_wal_size", "4GB")]).await?;
+        let (ledger, pool) = (&database.ledger, &database.pool);
         for table in ["proofs_naive", "proofs_copied"] {
-            sqlx::query(AssertSqlSafe(format!("create table {table} (like proofs including all)"))).execute(&pool).await?;
+            sqlx::query(AssertSqlSafe(format!("create table {table} (like proofs including all)"))).execute(pool).await?;
         }
-        let version = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
-        let stage = Self {
-            service: server::service(&ledger).await?,
-            no_op: server::no_op().await?,
-            no_op_with_token: server::no_op_with_token(&ledger).await?,
-            insert_each: server::insert_each(&pool).await?,
-            ledger,
-            pool,
-            version,
-        };
-        Ok((postgres, stage))
-    }
-}
-
-/// One digest a request.
-struct Single;
-
-impl Case for Single {
-    fn path(&self) -> &'static str {
-        "/v1/proofs"
-    }
-
-    fn body(&self, n: u64) -> Bytes {
-        format!(r#"{{"proofs":[{{"digest":"{}"}}]}}"#, digest(n)).into()
-    }
-
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
-        status == StatusCode::CREATED
-            && serde_json::from_slice::<Answer>(body)
-                .is_ok_and(|answer| matches!(&answer.proofs[..], [one] if one.created && one.digest == digest(n)))
+        Ok(Self {
+            service: server::service(ledger).await?,
+            no_op: peers::no_op().await?,
+            no_op_with_token: peers::no_op_with_token(ledger).await?,
+            insert_each: peers::insert_each(pool).await?,
+            database,
+        })
     }
 }
 
@@ -142,24 +104,9 @@ impl Case for Many {
         status == StatusCode::CREATED
             && serde_json::from_slice::<Answer>(body).is_ok_and(|answer| {
                 answer.proofs.len() == CHUNK as usize
-                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.created && one.digest == digest(n | 1 << 40))
+                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.is_new(digest(n | 1 << 40)))
             })
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    proofs: Vec<Proof>,
-}
-
-#[derive(Deserialize)]
-struct Proof {
-    digest: Digest,
-    created: bool,
-}
-
-fn digest(n: u64) -> Digest {
-    Digest::of(&n.to_be_bytes())
 }
 
 type Runtime = tokio::runtime::Runtime;
@@ -204,7 +151,7 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
                     each.rate(),
                     Aim::AtLeast(10.0),
                 );
-                let commit = server.block_on(median_commit(&stage.pool))?;
+                let commit = server.block_on(median_commit(&stage.database.pool))?;
                 // Half of what was sustained: latency there is the server's, not the queue's.
                 let calm = go(service, Some(token), http, at_once, requests / 2, Some(submit.rate() / 2.0))?;
                 for (share, aim) in [(0.5, Aim::None), (0.99, Aim::AtMost(3.0))] {
@@ -232,7 +179,7 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         first: 0,
     };
     let submitted = client.block_on(load::run(&plan, Arc::new(Many)))?;
-    let copied = server.block_on(copy_again(&stage.pool, chunks * CHUNK))?;
+    let copied = server.block_on(copy_again(&stage.database.pool, chunks * CHUNK))?;
     rows.push(Row {
         case: "submit, 10,000 a request, 2 at once".into(),
         value: (chunks * CHUNK) as f64 / submitted.took.as_secs_f64(),

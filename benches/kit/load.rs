@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 const STREAMS: usize = 64;
 
 /// Which HTTP is spoken.
+#[allow(dead_code, reason = "not every bench speaks both")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Http {
     /// One request at a time on each connection.
