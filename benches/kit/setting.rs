@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use sceau::api::access::secret::Pepper;
+use sceau::api::access::token::{Scopes, Tokens};
 use sceau::api::listen::Listener;
-use sceau::api::secret::Pepper;
-use sceau::api::token::{Scopes, Tokens};
 use sceau::api::{Deadline, State};
 use sceau::config::Http;
 use sceau::ledger::Ledger;

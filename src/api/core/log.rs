@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Page;
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::ledger::accounts::audit_log::Row;

@@ -9,11 +9,12 @@ use time::OffsetDateTime;
 
 use super::accounts::apply;
 use super::{id, told};
+use crate::api::State;
+use crate::api::access::caller::Caller;
+use crate::api::access::peer;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::api::{State, peer};
 use crate::ledger::accounts::limits::Limits;
 use crate::ledger::accounts::manage::Change;
 

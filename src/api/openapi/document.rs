@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::nulls::{drop_null, never_null, only_telling_defaults};
 use super::operation::{Answer, Operation, codes};
 use super::schema;
+use crate::api::access::token::Scope;
 use crate::api::error::Code;
 use crate::api::routes::{Access, Route};
-use crate::api::token::Scope;
 
 /// What every document says about itself.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::proof::{Found, find_any};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::ledger::proofs::erasures::Erasing;

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::ledger::intake::idempotency::Claim;
 use crate::ports::{Clock, Entropy, Ports};

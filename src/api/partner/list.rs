@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{Links, bulk};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
 use crate::api::streams::Seat;

@@ -9,8 +9,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::super::output::{Out, say, usage};
 use super::explained;
-use crate::api::peer;
-use crate::api::secret::{Generated, Pepper, generate};
+use crate::api::access::peer;
+use crate::api::access::secret::{Generated, Pepper, generate};
 use crate::ledger::accounts::credentials;
 use crate::ledger::accounts::limits::{Change, Changes, Limits};
 use crate::ledger::{Ledger, LedgerError};

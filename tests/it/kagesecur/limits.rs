@@ -6,7 +6,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use reqwest::{Response, StatusCode};
 use sceau::api::State;
-use sceau::api::limit::{Rate, Rates};
+use sceau::api::access::limit::{Rate, Rates};
 use sceau::api::traffic::Traffic;
 use sceau::ledger::accounts::Role;
 use sceau::ledger::accounts::limits::{Change, Changes};

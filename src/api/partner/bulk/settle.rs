@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::group::{Group, too_long};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::partner::item::{self, Fault, Read};
 use crate::api::partner::submit::{self, Acknowledged, Erased, Outcome};

@@ -6,9 +6,9 @@ use sceau_verifier::promise::Record;
 use sceau_verifier::{Digest, Salt};
 
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
+use crate::api::access::limit::Quota;
 use crate::api::error::{Code, Problem, Result};
-use crate::api::limit::Quota;
 use crate::api::partner::item::Read;
 use crate::api::promise;
 use crate::ledger::LedgerError;

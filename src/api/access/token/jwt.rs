@@ -93,7 +93,7 @@ impl Claims {
     /// Until when the token is accepted: the end of its life and the leeway for clocks.
     #[must_use]
     pub fn accepted_until(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.exp.saturating_add(LEEWAY)).unwrap_or(super::super::LAST)
+        OffsetDateTime::from_unix_timestamp(self.exp.saturating_add(LEEWAY)).unwrap_or(crate::api::LAST)
     }
 }
 

@@ -1,81 +1,12 @@
-//! What the OpenAPI document says about the routes that are not of a dialect.
+//! What the OpenAPI document says about the token routes.
 
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::error::Code;
-use super::openapi::{Operation, schema};
+use crate::api::openapi::{Operation, schema};
 
-const SERVICE: &str = "service";
 const TOKENS: &str = "tokens";
-
-/// `{"status":"ok"}`
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what is printed from parts")]
-struct Health {
-    #[schemars(extend("enum" = ["ok", "ready"]))]
-    status: String,
-    #[schemars(skip_serializing_if = "Option::is_none")]
-    checks: Option<schema::AnyObject>,
-}
-
-pub(super) fn lives() -> Operation {
-    Operation::new(SERVICE, "lives", "Whether the process answers").gives::<Health>(
-        StatusCode::OK,
-        "It does.",
-        json!({ "status": "ok" }),
-    )
-}
-
-pub(super) fn ready() -> Operation {
-    let example = json!({ "status": "ready", "checks": { "database": "ok", "durability": "ok", "intake": "ok" } });
-    Operation::new(SERVICE, "ready", "Whether digests can be accepted")
-        .gives::<Health>(StatusCode::OK, "They can.", example)
-        .fails(&[Code::NotReady])
-}
-
-pub(super) fn openapi() -> Operation {
-    Operation::new(SERVICE, "openapi", "This document")
-        .gives::<schema::AnyObject>(StatusCode::OK, "OpenAPI 3.1.", json!({ "openapi": "3.1.0" }))
-        .tagged()
-}
-
-pub(super) fn docs() -> Operation {
-    Operation::new(SERVICE, "docs", "This document for people")
-        .gives_bytes(StatusCode::OK, "A page.", "text/html; charset=utf-8")
-        .tagged()
-}
-
-/// A problem, as its `type` explains it.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what is printed from parts")]
-struct Explained {
-    code: schema::ProblemCode,
-    status: u16,
-    title: String,
-    /// What it means, and what to do about it.
-    description: String,
-}
-
-/// Every problem there is.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what is printed from parts")]
-struct AllExplained {
-    problems: Vec<Explained>,
-}
-
-pub(super) fn problems() -> Operation {
-    let example = json!({ "problems": [super::described(Code::ProofUnknown)] });
-    Operation::new(SERVICE, "problems", "Every problem there is").gives::<AllExplained>(StatusCode::OK, "All of them.", example)
-}
-
-pub(super) fn problem() -> Operation {
-    Operation::new(SERVICE, "problem", "What a problem means: where its `type` leads")
-        .path::<schema::ProblemCode>("code", "The problem's `code`.", Code::ProofUnknown.as_str())
-        .gives::<Explained>(StatusCode::OK, "It.", super::described(Code::ProofUnknown))
-        .fails(&[Code::NotFound])
-}
 
 /// What a token is asked for with. Key and secret stand in `Authorization` (Basic) or here, never in both.
 #[derive(JsonSchema)]
@@ -105,7 +36,7 @@ struct Token {
     scope: String,
 }
 
-pub(super) fn token() -> Operation {
+pub(in crate::api) fn token() -> Operation {
     let example = json!({
         "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.eyJpc3MiOiJodHRwczovLy4uLiJ9.c2lnbmF0dXJl",
         "expires_in": 600,
@@ -130,7 +61,7 @@ struct Revocation {
     client_secret: String,
 }
 
-pub(super) fn revoke() -> Operation {
+pub(in crate::api) fn revoke() -> Operation {
     Operation::new(TOKENS, "revoke", "Takes an access token back (RFC 7009)")
         .about("What is no token, or no longer one, is as good as revoked.")
         .takes_form::<Revocation>([("one", json!({ "token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2ln" }))])
@@ -144,7 +75,7 @@ struct Keys {
     keys: Vec<schema::AnyObject>,
 }
 
-pub(super) fn jwks() -> Operation {
+pub(in crate::api) fn jwks() -> Operation {
     let key = json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "…", "x": "…" });
     Operation::new(TOKENS, "jwks", "Public keys of the access tokens (RFC 7517)").gives::<Keys>(
         StatusCode::OK,
@@ -168,7 +99,7 @@ struct Metadata {
     revocation_endpoint_auth_methods_supported: Vec<String>,
 }
 
-pub(super) fn metadata() -> Operation {
+pub(in crate::api) fn metadata() -> Operation {
     let example = json!({
         "issuer": "https://proofs.example",
         "token_endpoint": "https://proofs.example/oauth2/token",
@@ -185,19 +116,4 @@ pub(super) fn metadata() -> Operation {
         "They.",
         example,
     )
-}
-
-pub(super) fn check() -> Operation {
-    Operation::new("public", "check", "A page for people: how a certificate is checked").gives_bytes(
-        StatusCode::OK,
-        "A page, French or English.",
-        "text/html; charset=utf-8",
-    )
-}
-
-pub(super) fn check_batch() -> Operation {
-    Operation::new("public", "checkBatch", "A page for people: where the QR code of a certificate leads")
-        .path::<schema::Number>("number", "Number of a batch.", 1)
-        .gives_bytes(StatusCode::OK, "A page, French or English.", "text/html; charset=utf-8")
-        .fails(&[Code::BatchUnknown])
 }

@@ -4,6 +4,7 @@
 mod client;
 mod jwt;
 mod keys;
+pub(in crate::api) mod operations;
 mod scope;
 mod verified;
 
@@ -20,10 +21,11 @@ use serde_json::json;
 pub use self::client::{Presented, basic};
 pub use self::jwt::{Claims, Refused, Tokens};
 pub use self::scope::{Scope, Scopes};
-use super::error::{Code, Problem, RequestId};
 use super::limit::Meter;
-use super::traffic::TokenFailure;
-use super::{State, body, peer};
+use crate::api::access::peer;
+use crate::api::error::{Code, Problem, RequestId};
+use crate::api::traffic::TokenFailure;
+use crate::api::{State, body};
 use crate::ledger::accounts::Credential;
 
 /// Keys and metadata may be kept for five minutes: show a new key that long before it signs.

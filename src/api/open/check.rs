@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sceau_verifier::{ChainRef, Digest, Hash32, utc};
 
-use super::State;
-use super::error::{Code, Result};
-use super::partner::batch::number;
+use crate::api::State;
+use crate::api::error::{Code, Result};
+use crate::api::partner::batch::number;
 use crate::certificate::{Language, chain};
 use crate::ledger::anchors::{Anchor, AnchorState};
 use crate::ledger::batches::Batch;
@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("check/page.css");
 
 /// The page without a batch: how a certificate is checked.
 pub async fn any(headers: HeaderMap) -> Response {
-    page(super::certificate::language(None, &headers), None)
+    page(crate::api::certificate::language(None, &headers), None)
 }
 
 /// The page of a batch.
@@ -38,11 +38,11 @@ pub async fn batch(api: State, Path(text): Path<String>, headers: HeaderMap) -> 
         Batch::Unsealed { .. } => None,
     };
     let anchors = if root.is_some() { api.ledger.anchors(number).await? } else { Vec::new() };
-    Ok(page(super::certificate::language(None, &headers), Some((number, root, anchors))))
+    Ok(page(crate::api::certificate::language(None, &headers), Some((number, root, anchors))))
 }
 
 /// `text` as HTML shows it.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::api) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use serde_json::{Value, json};
 
-use super::State;
-use super::error::{Code, Result};
+use crate::api::State;
+use crate::api::error::{Code, Result};
 use crate::ledger::Ledger;
 use crate::ledger::intake::Intake;
 

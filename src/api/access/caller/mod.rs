@@ -13,12 +13,12 @@ use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
 pub use self::standing::Standings;
-use super::State;
-use super::error::{Code, Problem, Result};
 use super::limit::Meter;
 use super::peer;
-use super::routes::Access;
 use super::token::{Claims, Presented, Refused, Scope, Scopes, basic};
+use crate::api::State;
+use crate::api::error::{Code, Problem, Result};
+use crate::api::routes::Access;
 use crate::ledger::accounts::audit_log::Actor;
 use crate::ledger::accounts::limits::Limits;
 use crate::ledger::accounts::{AccountId, Credential, Role};
@@ -230,7 +230,7 @@ fn refused(code: Code, why: &str) -> Problem {
 impl Credential {
     /// Whether the account may ask from `address`; from an address nobody knows only if it may ask from anywhere.
     #[must_use]
-    pub(super) fn lets_in(&self, address: Option<std::net::IpAddr>) -> bool {
+    pub(in crate::api) fn lets_in(&self, address: Option<std::net::IpAddr>) -> bool {
         peer::lets_in(self.networks.as_deref(), address)
     }
 }

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime, Time};
 
 use super::{Meter, Noted, seconds};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::ledger::accounts::AccountId;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 pub use self::bucket::{Buckets, Rate, Taken};
 pub use self::quota::Quota;
-use super::error::{Code, Result};
+use crate::api::error::{Code, Result};
 use crate::ledger::accounts::AccountId;
 use crate::ledger::accounts::limits::Limits;
 
@@ -73,7 +73,7 @@ impl Rates {
 }
 
 /// One customer of a network provider has at least 2^64 addresses of version 6.
-pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
+pub(in crate::api) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
         address @ IpAddr::V4(_) => address,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Deadline;
+use crate::api::Deadline;
 use crate::ledger::status::ServiceStatus;
 use crate::ledger::{Ledger, Result};
 

@@ -155,7 +155,7 @@ pub fn empreinte(identifiant: &str, clef: &str) -> String {
 }
 
 /// Reads a key of 64 hex digits; white space at the ends of the file is ignored.
-pub(super) fn key_of(path: &Path, what: &str) -> anyhow::Result<SecretBox<[u8; 32]>> {
+pub(in crate::api) fn key_of(path: &Path, what: &str) -> anyhow::Result<SecretBox<[u8; 32]>> {
     let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let mut bytes = Box::new([0; 32]);
     hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
