@@ -4,27 +4,31 @@
 //! time from four accounts, and sealed in batches of a million, as the service does; the rate at a mark is that of the last half
 //! million before it, and that of groups of 64 right after it. `--millions 1,10,50` takes 15 GB and a quarter of an hour.
 
-#[path = "kit/report.rs"]
-mod report;
+mod kit {
+    pub mod arguments;
+    pub mod database;
+    pub mod report;
+}
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use sceau::dev::postgres::{self, Options};
+use anyhow::{Result, ensure};
+use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};
 use sceau::ledger::intake::{Intake, Limits, Submission};
-use sceau::ledger::{Ledger, guarded};
 use sceau::pipeline::schedule::Schedule;
 use sceau::pipeline::seal::Sealer;
 use sceau::ports::{Entropy, SystemEntropy};
 use sceau_verifier::Digest;
 use serde_json::json;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use self::report::{Aim, Row};
+use self::kit::arguments::Arguments;
+use self::kit::database::Database;
+use self::kit::report::{self, Aim, Row};
 
 /// As the service has.
 #[global_allocator]
@@ -43,35 +47,16 @@ const BATCH: u64 = 1_000_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let millions = match arguments.iter().position(|argument| argument == "--millions") {
-        Some(place) => arguments.get(place + 1).context("--millions wants numbers, 1,10 say")?,
-        None => "1,10",
-    };
+    let arguments = Arguments::given();
+    let millions: String = arguments.value("--millions", "1,10".into())?;
     let marks: Vec<u64> = millions.split(',').map(|mark| Ok(mark.parse::<u64>()? * 1_000_000)).collect::<Result<_>>()?;
     ensure!(marks.first().is_some_and(|mark| *mark > 0) && marks.is_sorted(), "--millions wants ascending numbers");
 
-    let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
-    let options = Options {
-        data: &folder,
-        port: None,
-        database: "bench",
-        password: "bench",
-        binaries: None,
-        settings: SETTINGS,
-        throw_away: true,
-    };
-    let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
-    let ledger = Ledger::connect(&postgres.url, 8)?;
-    ledger.migrate().await?;
-    let pool = guarded(PgPoolOptions::new()).connect(&postgres.url).await?;
-    let rows = measure(&ledger, &pool, &marks).await?;
-    let version: String = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
-    let facts = json!({ "millions": millions, "postgres": version, "settings": SETTINGS });
-    report::print("growth", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
-    ledger.close().await;
-    pool.close().await;
-    postgres.stop().await;
+    let database = Database::start(SETTINGS).await?;
+    let rows = measure(&database.ledger, &database.pool, &marks).await?;
+    let facts = json!({ "millions": millions, "postgres": database.version, "settings": SETTINGS });
+    report::print("growth", &facts, &rows, arguments.flag("--json"));
+    database.stop().await;
     Ok(())
 }
 

@@ -8,19 +8,24 @@ mod ask;
 #[path = "../verifier/tests/verifier/support/chain.rs"]
 #[allow(dead_code, reason = "the verifier's tests bend blocks")]
 mod chain;
-#[path = "kit/report.rs"]
-#[allow(dead_code, reason = "other benches have other aims")]
-mod report;
+#[path = "kit"]
+mod kit {
+    pub mod arguments;
+    pub mod database;
+    pub mod report;
+    pub mod setting;
+}
 #[path = "receipt/stage.rs"]
 mod stage;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use self::ask::Asked;
-use self::report::{Aim, Row};
+use self::kit::arguments::Arguments;
+use self::kit::report::{self, Aim, Row};
 use self::stage::{Served, Stage};
 
 /// As the service has.
@@ -37,14 +42,9 @@ const ROUNDS: u64 = 3;
 const TOLD: Duration = Duration::from_secs(11);
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: u64| -> Result<u64> {
-        match arguments.iter().position(|argument| argument == name) {
-            Some(place) => Ok(arguments.get(place + 1).with_context(|| format!("{name} wants a number"))?.parse()?),
-            None => Ok(default),
-        }
-    };
-    let (requests, entries, batches) = (number("--requests", 10_000)?, number("--entries", 100_000)?, number("--batches", 3)?);
+    let arguments = Arguments::given();
+    let (requests, entries, batches) =
+        (arguments.value("--requests", 10_000)?, arguments.value("--entries", 100_000)?, arguments.value("--batches", 3)?);
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -116,8 +116,8 @@ fn main() -> Result<()> {
         });
     }
     let facts = json!({ "requests": requests, "entries": entries, "batches": batches, "bytes": stage.length, "connections": ask::CONNECTIONS,
-        "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
-    report::print("receipt", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
-    server.block_on(stage.strike());
+        "postgres": stage.database.version, "cores": std::thread::available_parallelism()?.get() });
+    report::print("receipt", &facts, &rows, arguments.flag("--json"));
+    server.block_on(stage.database.stop());
     Ok(())
 }

@@ -5,26 +5,37 @@
 //! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, over
 //! `--at-once 256` connections, as fast as answers come or `--rate` times a second, for a profiler to look at.
 
-mod kit;
+mod kit {
+    pub mod arguments;
+    pub mod database;
+    pub mod load;
+    pub mod peers;
+    pub mod report;
+    pub mod server;
+    pub mod setting;
+    pub mod single;
+}
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use sceau::dev::postgres::{self, Options};
-use sceau::ledger::{Ledger, guarded};
 use sceau_verifier::Digest;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgPool, PgPoolCopyExt, PgPoolOptions};
+use sqlx::postgres::{PgPool, PgPoolCopyExt};
 
+use self::kit::arguments::Arguments;
+use self::kit::database::Database;
 use self::kit::load::{self, Case, Http, Plan};
+use self::kit::peers;
 use self::kit::report::{self, Aim, Row};
 use self::kit::server::{self, Served};
+use self::kit::single::{Answer, Single, digest};
 
 /// As the service has.
 #[global_allocator]
@@ -34,41 +45,29 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CHUNK: u64 = 10_000;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: u64| -> Result<u64> {
-        match arguments.iter().position(|argument| argument == name) {
-            Some(place) => Ok(arguments.get(place + 1).with_context(|| format!("{name} wants a number"))?.parse()?),
-            None => Ok(default),
-        }
-    };
-    let (requests, bulk) = (number("--requests", 60_000)?, number("--bulk", 500_000)?);
+    let arguments = Arguments::given();
+    let (requests, bulk) = (arguments.value("--requests", 60_000)?, arguments.value("--bulk", 500_000)?);
     tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(std::io::stderr).init();
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let (postgres, stage) = server.block_on(Stage::set())?;
-    let rows = match arguments.iter().any(|argument| argument == "--profile") {
+    let stage = server.block_on(Stage::set())?;
+    let rows = match arguments.flag("--profile") {
         true => {
-            let rate = number("--rate", 0)?;
-            profile(&client, &stage, requests, number("--at-once", 256)? as usize, (rate > 0).then_some(rate as f64))?
+            let (at_once, rate) = (arguments.value("--at-once", 256)?, arguments.value("--rate", 0)?);
+            profile(&client, &stage, requests, at_once, (rate > 0).then_some(rate as f64))?
         }
         false => measure(&server, &client, &stage, requests, bulk)?,
     };
-    let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.version, "cores": std::thread::available_parallelism()?.get() });
-    report::print("submit", &facts, &rows, arguments.iter().any(|argument| argument == "--json"));
-    server.block_on(async {
-        stage.ledger.close().await;
-        stage.pool.close().await;
-        postgres.stop().await;
-    });
+    let facts = json!({ "requests": requests, "bulk": bulk, "postgres": stage.database.version, "cores": std::thread::available_parallelism()?.get() });
+    report::print("submit", &facts, &rows, arguments.flag("--json"));
+    server.block_on(stage.database.stop());
     Ok(())
 }
 
 /// Everything that serves.
 struct Stage {
-    ledger: Ledger,
-    pool: PgPool,
-    version: String,
+    database: Database,
     service: (Served, String),
     no_op: Served,
     no_op_with_token: (Served, String),
@@ -76,55 +75,25 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Result<(postgres::Postgres, Self)> {
-        let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
-        let options = Options {
-            data: &folder,
-            port: None,
-            database: "bench",
-            password: "bench",
-            binaries: None,
-            settings: &[("max_wal_size", "4GB")],
-            throw_away: true,
-        };
-        let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
-        let ledger = Ledger::connect(&postgres.url, 20)?;
-        ledger.migrate().await?;
-        let pool = guarded(PgPoolOptions::new()).max_connections(20).connect(&postgres.url).await?;
+    async fn set() -> Result<Self> {
+        let database = Database::start(&[("max_wal_size", "4GB")]).await?;
+        let (ledger, pool) = (&database.ledger, &database.pool);
         for table in ["proofs_naive", "proofs_copied"] {
-            sqlx::query(AssertSqlSafe(format!("create table {table} (like proofs including all)"))).execute(&pool).await?;
+            sqlx::query(AssertSqlSafe(format!("create table {table} (like proofs including all)"))).execute(pool).await?;
         }
-        let version = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
-        let stage = Self {
-            service: server::service(&ledger).await?,
-            no_op: server::no_op().await?,
-            no_op_with_token: server::no_op_with_token(&ledger).await?,
-            insert_each: server::insert_each(&pool).await?,
-            ledger,
-            pool,
-            version,
-        };
-        Ok((postgres, stage))
+        Ok(Self {
+            service: server::service(ledger).await?,
+            no_op: peers::no_op().await?,
+            no_op_with_token: peers::no_op_with_token(ledger).await?,
+            insert_each: peers::insert_each(pool).await?,
+            database,
+        })
     }
 }
 
-/// One digest a request.
-struct Single;
-
-impl Case for Single {
-    fn path(&self) -> &'static str {
-        "/v1/proofs"
-    }
-
-    fn body(&self, n: u64) -> Bytes {
-        format!(r#"{{"proofs":[{{"digest":"{}"}}]}}"#, digest(n)).into()
-    }
-
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
-        status == StatusCode::CREATED
-            && serde_json::from_slice::<Answer>(body)
-                .is_ok_and(|answer| matches!(&answer.proofs[..], [one] if one.created && one.digest == digest(n)))
-    }
+/// The n-th digest of those that come many at a time.
+fn bulk_digest(n: u64) -> Digest {
+    digest(n | 1 << 40)
 }
 
 /// Ten thousand digests a request.
@@ -136,8 +105,7 @@ impl Case for Many {
     }
 
     fn body(&self, n: u64) -> Bytes {
-        let items: Vec<String> =
-            (n * CHUNK..(n + 1) * CHUNK).map(|n| format!(r#"{{"digest":"{}"}}"#, digest(n | 1 << 40))).collect();
+        let items: Vec<String> = (n * CHUNK..(n + 1) * CHUNK).map(|n| format!(r#"{{"digest":"{}"}}"#, bulk_digest(n))).collect();
         format!(r#"{{"proofs":[{}]}}"#, items.join(",")).into()
     }
 
@@ -145,24 +113,57 @@ impl Case for Many {
         status == StatusCode::CREATED
             && serde_json::from_slice::<Answer>(body).is_ok_and(|answer| {
                 answer.proofs.len() == CHUNK as usize
-                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.created && one.digest == digest(n | 1 << 40))
+                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.is_new(bulk_digest(n)))
             })
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    proofs: Vec<Proof>,
+/// The same as lines: a stream a request, each line answered by one.
+struct Lines;
+
+impl Lines {
+    const COUNT: u64 = 50_000;
+
+    fn digests(n: u64) -> impl Iterator<Item = Digest> {
+        (n * Self::COUNT..(n + 1) * Self::COUNT).map(|n| bulk_digest(n | 1 << 41))
+    }
 }
 
+/// A line of the answer: about a digest, a promise, or the end.
 #[derive(Deserialize)]
-struct Proof {
-    digest: Digest,
+struct Said {
+    digest: Option<Digest>,
+    #[serde(default)]
     created: bool,
+    end: Option<Tally>,
 }
 
-fn digest(n: u64) -> Digest {
-    Digest::of(&n.to_be_bytes())
+#[derive(Deserialize)]
+struct Tally {
+    created: u64,
+}
+
+impl Case for Lines {
+    fn path(&self) -> &'static str {
+        "/v1/proofs"
+    }
+
+    fn media(&self) -> &'static str {
+        "application/x-ndjson"
+    }
+
+    fn body(&self, n: u64) -> Bytes {
+        Self::digests(n).map(|digest| format!("{{\"digest\":\"{digest}\"}}\n")).collect::<String>().into()
+    }
+
+    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+        let said: Result<Vec<Said>, _> = serde_json::Deserializer::from_slice(body).into_iter().collect();
+        let Ok(said) = said else { return false };
+        let told = said.iter().filter(|line| line.created).filter_map(|line| line.digest);
+        status == StatusCode::OK
+            && told.eq(Self::digests(n))
+            && said.last().and_then(|line| line.end.as_ref()).is_some_and(|tally| tally.created == Self::COUNT)
+    }
 }
 
 type Runtime = tokio::runtime::Runtime;
@@ -176,10 +177,6 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         plan
     };
     let (service, token) = &stage.service;
-    let length = |plan: Plan| client.block_on(load::length(&plan, &Single));
-    let (ours, limit) =
-        (length(plan(service, Some(token), Http::One, 1, 1, None))?, length(plan(&stage.no_op, None, Http::One, 1, 1, None))?);
-    ensure!(ours.abs_diff(limit) < 16, "the service answers {ours} bytes and its limit {limit}");
     let mut go = |to: &Served, token: Option<&String>, http: Http, at_once: usize, requests: u64, rate: Option<f64>| {
         client.block_on(load::run(&plan(to, token, http, at_once, requests, rate), Arc::new(Single)))
     };
@@ -212,7 +209,7 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
                     each.rate(),
                     Aim::AtLeast(10.0),
                 );
-                let commit = server.block_on(median_commit(&stage.pool))?;
+                let commit = server.block_on(median_commit(&stage.database.pool))?;
                 // Half of what was sustained: latency there is the server's, not the queue's.
                 let calm = go(service, Some(token), http, at_once, requests / 2, Some(submit.rate() / 2.0))?;
                 for (share, aim) in [(0.5, Aim::None), (0.99, Aim::AtMost(3.0))] {
@@ -229,26 +226,24 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         }
     }
 
-    let chunks = bulk / CHUNK;
-    let plan = Plan {
-        address: service.address,
-        authorization: Some(token.clone()),
-        http: Http::One,
-        at_once: 2,
-        requests: chunks,
-        rate: None,
-        first: 0,
+    let mut many = |name: &str, case: Arc<dyn Case>, size: u64| -> Result<()> {
+        let requests = bulk.div_ceil(size);
+        let mut plan = plan(service, Some(token), Http::One, 2, requests, None);
+        plan.first = 0;
+        let submitted = client.block_on(load::run(&plan, case))?;
+        let copied = server.block_on(copy_again(&stage.database.pool, requests * size))?;
+        rows.push(Row {
+            case: format!("submit, {name}, 2 at once"),
+            value: (requests * size) as f64 / submitted.took.as_secs_f64(),
+            against: "COPY of the same rows, same indexes".into(),
+            limit: (requests * size) as f64 / copied.as_secs_f64(),
+            unit: "/s",
+            aim: Aim::AtLeast(0.7),
+        });
+        Ok(())
     };
-    let submitted = client.block_on(load::run(&plan, Arc::new(Many)))?;
-    let copied = server.block_on(copy_again(&stage.pool, chunks * CHUNK))?;
-    rows.push(Row {
-        case: "submit, 10,000 a request, 2 at once".into(),
-        value: (chunks * CHUNK) as f64 / submitted.took.as_secs_f64(),
-        against: "COPY of the same rows, same indexes".into(),
-        limit: (chunks * CHUNK) as f64 / copied.as_secs_f64(),
-        unit: "/s",
-        aim: Aim::AtLeast(0.7),
-    });
+    many("10,000 a request", Arc::new(Many), CHUNK)?;
+    many("50,000 lines a request", Arc::new(Lines), Lines::COUNT)?;
     Ok(rows)
 }
 
@@ -299,6 +294,7 @@ async fn median_commit(pool: &PgPool) -> Result<Duration> {
 async fn copy_again(pool: &PgPool, rows: u64) -> Result<Duration> {
     let total: i64 = sqlx::query_scalar("select count(*) from proofs").fetch_one(pool).await?;
     let before = total - i64::try_from(rows)?;
+    sqlx::query("truncate proofs_copied").execute(pool).await?;
     sqlx::query(AssertSqlSafe(format!("insert into proofs_copied select * from proofs order by ctid limit {before}")))
         .execute(pool)
         .await?;

@@ -22,6 +22,7 @@ pub struct Row {
 }
 
 /// What a ratio should be.
+#[allow(dead_code, reason = "not every bench has all of these aims")]
 #[derive(Debug, Clone, Copy)]
 pub enum Aim {
     /// At least so much.

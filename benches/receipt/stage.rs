@@ -11,38 +11,31 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::StatusCode;
-use sceau::api::caller::Caller;
-use sceau::api::listen::Listener;
+use sceau::api::access::caller::Caller;
+use sceau::api::access::token::Scope;
 use sceau::api::receipt::Known;
 use sceau::api::routes::Access;
-use sceau::api::secret::Pepper;
-use sceau::api::token::{Scope, Scopes, Tokens};
-use sceau::api::{self, Deadline, State};
-use sceau::config::Http;
-use sceau::dev::postgres::{self, Options, Postgres};
-use sceau::ledger::accounts::{AccountId, Role};
+use sceau::api::{self, State};
+use sceau::ledger::Ledger;
+use sceau::ledger::accounts::AccountId;
 use sceau::ledger::anchors::Place;
 use sceau::ledger::batches::Batch;
 use sceau::ledger::intake::{Intake, Limits, Submission};
-use sceau::ledger::limits::{Change, Changes};
 use sceau::ledger::targets::NewTarget;
-use sceau::ledger::{Ledger, guarded};
 use sceau::pipeline::schedule::Schedule;
 use sceau::pipeline::seal::Sealer;
 use sceau::ports::Ports;
 use sceau_verifier::registry::Statement;
 use sceau_verifier::{Digest, Trust, Verdict, verify};
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::ask;
 use super::chain::Block;
+use super::kit::database::Database;
+use super::kit::setting::{Partner, listen};
 
-/// RFC 8410 §10.3: known to everybody, good for a bench.
-const TOKEN_KEY: &str =
-    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
-const PUBLIC_URL: &str = "http://localhost";
 const CONSUMER: &str = "ck_bench";
 
 /// The n-th document of a batch.
@@ -66,51 +59,21 @@ pub struct Stage {
     pub row: Served,
     /// Bytes of a receipt, on average.
     pub length: usize,
-    /// Of Postgres.
-    pub version: String,
-    postgres: Postgres,
-    ledger: Ledger,
-    pool: PgPool,
+    pub database: Database,
     _lanes: JoinSet<()>,
 }
 
 impl Stage {
     pub async fn set(entries: u64, batches: u64) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
-        let options = Options {
-            data: &folder,
-            port: None,
-            database: "bench",
-            password: "bench",
-            binaries: None,
-            settings: &[("max_wal_size", "4GB")],
-            throw_away: true,
-        };
-        let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
-        let ledger = Ledger::connect(&postgres.url, 20)?;
-        ledger.migrate().await?;
-        let pool = guarded(PgPoolOptions::new()).max_connections(20).connect(&postgres.url).await?;
+        let database = Database::start(&[("max_wal_size", "4GB")]).await?;
+        let (ledger, pool) = (&database.ledger, &database.pool);
         let ports = Ports::system();
-        let account = ledger.create_account(CONSUMER, Role::Partner, CONSUMER, [0; 32]).await?;
-        // What is measured is not the limit on requests.
-        let changes =
-            Changes { requests_per_second: Change::Set(1_000_000), burst: Change::Set(1_000_000), digests_per_day: Change::Keep };
-        ledger.change_limits(Some(CONSUMER), changes).await?;
-        let (intake, lanes) = Intake::start(&ledger, &ports.entropy, Limits::default());
-        let trust = seal(&ledger, &intake, account, entries, batches).await?;
-        sqlx::query("vacuum analyze").execute(&pool).await?;
+        let partner = Partner::new(ledger, CONSUMER).await?;
+        let (intake, lanes) = Intake::start(ledger, &ports.entropy, Limits::default());
+        let trust = seal(ledger, &intake, partner.credential.account, entries, batches).await?;
+        sqlx::query("vacuum analyze").execute(pool).await?;
 
-        let credential = ledger.credential(CONSUMER).await?.context("the credential just made")?;
-        let state = || -> Result<(State, String)> {
-            let tokens = Tokens::from_pem(TOKEN_KEY.as_bytes(), PUBLIC_URL, 3600)?;
-            let scopes = Scopes::of_role(Role::Partner);
-            let token = tokens.issue(&credential, CONSUMER, scopes, ports.clock.now(), ports.entropy.as_ref())?;
-            let schedule = Schedule::parse("0 * * * * *")?;
-            let deadline = Deadline::new(move |moment| schedule.next_after(moment), Duration::from_secs(1800));
-            let pepper = Pepper::from_bytes([7; 32]);
-            let state = State::new(ledger.clone(), intake.clone(), ports.clone(), tokens, pepper, deadline, PUBLIC_URL);
-            Ok((state, format!("Bearer {token}")))
-        };
+        let state = || partner.state(ledger, &intake, &ports);
         let (remembers, token) = state()?;
         let service = serve(api::router(remembers), token).await?;
         let mut length = 0;
@@ -122,21 +85,14 @@ impl Stage {
         let forgetful = serve(api::router(forgets), token).await?;
         let (plain, token) = state()?;
         let row = serve(by_key(plain, pool.clone(), length), token).await?;
-        let version = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
-        Ok(Self { service, forgetful, row, length, version, postgres, ledger, pool, _lanes: lanes })
+        Ok(Self { service, forgetful, row, length, database, _lanes: lanes })
     }
 
     /// How often each index was searched so far.
     pub async fn scans(&self) -> Result<Vec<(String, i64)>> {
         Ok(sqlx::query_as("select indexrelname::text, idx_scan from pg_stat_user_indexes order by 1")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?)
-    }
-
-    pub async fn strike(self) {
-        self.ledger.close().await;
-        self.pool.close().await;
-        self.postgres.stop().await;
     }
 }
 
@@ -215,9 +171,5 @@ fn by_key(state: State, pool: PgPool, length: usize) -> Router {
 }
 
 async fn serve(router: Router, token: String) -> Result<Served> {
-    let http = Http { listen: ([127, 0, 0, 1], 0).into(), public_url: PUBLIC_URL.into(), tls: None, plain: true };
-    let listener = Listener::bind(&http).await.context("the bench's listener")?;
-    let address = listener.address();
-    tokio::spawn(listener.serve(router, std::future::pending()));
-    Ok(Served { address, token })
+    Ok(Served { address: listen(router).await?, token })
 }

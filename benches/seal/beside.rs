@@ -4,56 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use hyper::StatusCode;
-use hyper::body::Bytes;
 use sceau::pipeline::seal::Sealer;
-use sceau_verifier::Digest;
-use serde::Deserialize;
 use sqlx::postgres::PgPool;
 
-use crate::kit::load::{self, Case, Http, Outcome, Plan};
+use crate::kit::load::{self, Http, Outcome, Plan};
 use crate::kit::report::{Aim, Row};
 use crate::kit::server::Served;
+use crate::kit::single::Single;
 use crate::limits::checkpoint;
 
 /// Connections.
 const AT_ONCE: usize = 64;
 /// Requests that find the rate that is sustained.
 const REQUESTS: u64 = 20_000;
-
-/// One digest a request.
-struct Single;
-
-#[derive(Deserialize)]
-struct Answer {
-    proofs: Vec<Proof>,
-}
-
-#[derive(Deserialize)]
-struct Proof {
-    digest: Digest,
-    created: bool,
-}
-
-fn digest(n: u64) -> Digest {
-    Digest::of(&n.to_be_bytes())
-}
-
-impl Case for Single {
-    fn path(&self) -> &'static str {
-        "/v1/proofs"
-    }
-
-    fn body(&self, n: u64) -> Bytes {
-        format!(r#"{{"proofs":[{{"digest":"{}"}}]}}"#, digest(n)).into()
-    }
-
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
-        status == StatusCode::CREATED
-            && serde_json::from_slice::<Answer>(body)
-                .is_ok_and(|answer| matches!(&answer.proofs[..], [one] if one.created && one.digest == digest(n)))
-    }
-}
 
 /// Submits at half the rate that is sustained: before, while `batches` closed batches are sealed one after the other, and
 /// afterwards. `alone` is how long the seal of such a batch takes by itself.

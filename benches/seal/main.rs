@@ -5,24 +5,32 @@
 
 mod beside;
 mod fill;
-#[allow(dead_code, reason = "it serves other benches too")]
-#[path = "../kit/mod.rs"]
-mod kit;
+#[path = "../kit"]
+mod kit {
+    pub mod arguments;
+    pub mod database;
+    pub mod load;
+    pub mod report;
+    pub mod server;
+    pub mod setting;
+    pub mod single;
+}
 mod limits;
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use sceau::dev::postgres::{self, Options};
-use sceau::ledger::{Ledger, guarded};
+use anyhow::{Result, ensure};
+use sceau::ledger::Ledger;
 use sceau::pipeline::recheck::recheck;
 use sceau::pipeline::schedule::Schedule;
 use sceau::pipeline::seal::Sealer;
 use serde_json::json;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use self::fill::Filler;
+use self::kit::arguments::Arguments;
+use self::kit::database::Database;
 use self::kit::report::{self, Aim, Row};
 use self::kit::server;
 
@@ -38,21 +46,14 @@ struct Wanted {
 }
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: u64| -> Result<u64> {
-        match arguments.iter().position(|argument| argument == name) {
-            Some(place) => Ok(arguments.get(place + 1).with_context(|| format!("{name} wants a number"))?.parse()?),
-            None => Ok(default),
-        }
-    };
-    let flag = |name: &str| arguments.iter().any(|argument| argument == name);
-    let entries = number("--entries", 1_000_000)?;
+    let arguments = Arguments::given();
+    let entries = arguments.value("--entries", 1_000_000)?;
     let wanted = Wanted {
         entries,
-        accounts: number("--accounts", 1)?.max(1),
+        accounts: arguments.value("--accounts", 1)?.max(1),
         // What is disturbed is measured with batches of a million.
-        beside: u32::try_from(number("--beside", if entries > 1_000_000 { 0 } else { 4 })?)?,
-        audit: flag("--audit"),
+        beside: u32::try_from(arguments.value("--beside", if entries > 1_000_000 { 0 } else { 4 })?)?,
+        audit: arguments.flag("--audit"),
     };
     // A runtime each: the client's work must not wait in the server's queues.
     let server = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -60,30 +61,15 @@ fn main() -> Result<()> {
     let (version, rows) = server.block_on(run(&client, &wanted))?;
     let facts = json!({ "entries": wanted.entries, "accounts": wanted.accounts, "postgres": version,
         "cores": std::thread::available_parallelism()?.get() });
-    report::print("seal", &facts, &rows, flag("--json"));
+    report::print("seal", &facts, &rows, arguments.flag("--json"));
     Ok(())
 }
 
 async fn run(client: &tokio::runtime::Runtime, wanted: &Wanted) -> Result<(String, Vec<Row>)> {
-    let folder = std::env::temp_dir().join(format!("sceau-bench-{}", std::process::id()));
-    let options = Options {
-        data: &folder,
-        port: None,
-        database: "bench",
-        password: "bench",
-        binaries: None,
-        settings: &[("max_wal_size", "4GB")],
-        throw_away: true,
-    };
-    let postgres = postgres::start(options, &|line| eprintln!("{line}")).await?;
-    let ledger = Ledger::connect(&postgres.url, 20)?;
-    ledger.migrate().await?;
-    let pool = guarded(PgPoolOptions::new()).connect(&postgres.url).await?;
-    let rows = measure(client, &ledger, &pool, wanted).await?;
-    let version = sqlx::query_scalar("show server_version").fetch_one(&pool).await?;
-    ledger.close().await;
-    pool.close().await;
-    postgres.stop().await;
+    let database = Database::start(&[("max_wal_size", "4GB")]).await?;
+    let rows = measure(client, &database.ledger, &database.pool, wanted).await?;
+    let version = database.version.clone();
+    database.stop().await;
     Ok((version, rows))
 }
 

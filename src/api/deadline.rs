@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::ledger::promises::Terms;
+use crate::ledger::intake::promises::Terms;
 
 /// The last moment RFC 3339 can write.
 pub(super) const LAST: OffsetDateTime = time::macros::datetime!(9999-12-31 23:59:59 UTC);

@@ -1,40 +1,31 @@
 //! The HTTP side: tokens, submissions, receipts, public batches. Speaks to the ledger only; the chain is never asked.
 
+pub mod access;
 mod body;
-pub mod caller;
 pub mod certificate;
-mod check;
 mod conditional;
 mod core;
 mod deadline;
 pub mod error;
-pub mod health;
-pub mod journal;
 pub mod kagesecur;
-pub mod limit;
 pub mod listen;
 pub mod news;
+pub mod open;
 pub mod openapi;
-mod operations;
-pub mod overview;
 mod partner;
-pub mod peer;
 mod promise;
 pub mod receipt;
 pub mod routes;
-pub mod secret;
 mod state;
 pub mod streams;
-pub mod token;
 pub mod traffic;
 
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use sceau_verifier::Digest;
-use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::deadline::Deadline;
@@ -77,18 +68,4 @@ fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
     let tag = format!("\"{}\"", Digest::of(body));
     let same = conditional::has(headers, &tag);
     (tag, same)
-}
-
-fn described(code: Code) -> Value {
-    json!({ "code": code.as_str(), "status": code.status().as_u16(), "title": code.title(), "description": code.description() })
-}
-
-/// `GET /problems`: every problem there is.
-async fn problems() -> Json<Value> {
-    Json(json!({ "problems": Code::ALL.iter().copied().map(described).collect::<Vec<_>>() }))
-}
-
-/// `GET /problems/{code}`: where the `type` of a problem leads.
-async fn problem(Path(name): Path<String>) -> Result<Json<Value>> {
-    Ok(Json(described(Code::parse(&name).ok_or(Code::NotFound)?)))
 }

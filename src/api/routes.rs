@@ -1,12 +1,14 @@
 //! The list of all routes, and what each asks of its caller. The router is made of it, the scope is checked by it
-//! ([`super::caller::Caller`]), and the tests and pages that speak of every route read it.
+//! ([`super::access::caller::Caller`]), and the tests and pages that speak of every route read it.
 
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router, middleware};
 
+use super::access::token;
+use super::access::token::Scope;
+use super::open::{check, health, operations, problems};
 use super::openapi::{self, Operation};
-use super::token::Scope;
-use super::{State, check, core, health, operations, partner, token};
+use super::{State, core, partner};
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +72,14 @@ const OWN: &[Route] = &[
     Route::get("/readyz", Access::Public, || get(health::ready)).alone().told(operations::ready),
     Route::get("/openapi.json", Access::Public, || get(openapi::json)).alone().told(operations::openapi),
     Route::get("/docs", Access::Public, || get(openapi::page)).alone().told(operations::docs),
-    Route::get("/problems", Access::Public, || get(super::problems)).alone().told(operations::problems),
-    Route::get("/problems/{code}", Access::Public, || get(super::problem)).alone().told(operations::problem),
-    Route::post("/oauth2/token", Access::Client, || post(token::token)).told(operations::token),
-    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)).told(operations::revoke),
-    Route::get("/.well-known/jwks.json", Access::Public, || get(token::jwks)).alone().told(operations::jwks),
+    Route::get("/problems", Access::Public, || get(problems::problems)).alone().told(operations::problems),
+    Route::get("/problems/{code}", Access::Public, || get(problems::problem)).alone().told(operations::problem),
+    Route::post("/oauth2/token", Access::Client, || post(token::token)).told(token::operations::token),
+    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)).told(token::operations::revoke),
+    Route::get("/.well-known/jwks.json", Access::Public, || get(token::jwks)).alone().told(token::operations::jwks),
     Route::get("/.well-known/oauth-authorization-server", Access::Public, || get(token::metadata))
         .alone()
-        .told(operations::metadata),
+        .told(token::operations::metadata),
     Route::get("/check", Access::Public, || get(check::any)).alone().told(operations::check),
     Route::get("/check/{number}", Access::Public, || get(check::batch)).told(operations::check_batch),
 ];
@@ -87,10 +89,10 @@ const CORE_OWN: &[Route] = &[
     Route::get("/healthz", Access::Public, || get(health::lives)).alone().told(operations::lives),
     Route::get("/openapi.json", Access::Public, || get(openapi::core_json)).alone().told(operations::openapi),
     Route::get("/docs", Access::Public, || get(openapi::core_page)).alone().told(operations::docs),
-    Route::get("/problems", Access::Public, || get(super::problems)).alone().told(operations::problems),
-    Route::get("/problems/{code}", Access::Public, || get(super::problem)).alone().told(operations::problem),
-    Route::post("/oauth2/token", Access::Client, || post(token::token)).told(operations::token),
-    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)).told(operations::revoke),
+    Route::get("/problems", Access::Public, || get(problems::problems)).alone().told(operations::problems),
+    Route::get("/problems/{code}", Access::Public, || get(problems::problem)).alone().told(operations::problem),
+    Route::post("/oauth2/token", Access::Client, || post(token::token)).told(token::operations::token),
+    Route::post("/oauth2/revoke", Access::Client, || post(token::revoke)).told(token::operations::revoke),
 ];
 
 /// Every route of the partners' listener.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::api::health;
+use crate::api::open::health;
 use crate::ledger::Ledger;
 use crate::ledger::intake::Intake;
 use crate::metrics::{CONTENT_TYPE, Metrics};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ledger::Ledger;
-use crate::ledger::audit_log::SERVICE;
+use crate::ledger::accounts::audit_log::SERVICE;
 use crate::ledger::intake::{Intake, Submission};
 
 /// How often it is looked whether there is something to seal.

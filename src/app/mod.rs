@@ -20,13 +20,13 @@ use uuid::Uuid;
 
 use self::targets::Pinned;
 pub use self::targets::Way;
-use crate::api::journal::Journal;
-use crate::api::limit::{Rate, Rates};
+use crate::api::access::journal::Journal;
+use crate::api::access::limit::{Rate, Rates};
+use crate::api::access::secret::Pepper;
+use crate::api::access::token::Tokens;
 use crate::api::listen::{Crowd, Listener};
 use crate::api::news::News;
-use crate::api::overview::Overview;
-use crate::api::secret::Pepper;
-use crate::api::token::Tokens;
+use crate::api::open::overview::Overview;
 use crate::api::{self, Deadline};
 use crate::chain::observed::Seen;
 use crate::config::{Config, Seal};

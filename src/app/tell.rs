@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::overview::Overview;
+use crate::api::open::overview::Overview;
 use crate::ledger::status::{Halt, ServiceStatus};
 
 /// Pause between two looks: a change is told once, however often it comes within that time.

@@ -7,7 +7,7 @@ use super::batches::{Sealed, key as batch_key};
 use super::{Report, Result, shown, validations};
 use crate::ledger::Ledger;
 use crate::ledger::audit::TileRow;
-use crate::ledger::entries::Row;
+use crate::ledger::batches::entries::Row;
 
 /// Tiles read at once: 4 MiB of hashes.
 const PAGE: i64 = 512;

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Report, Result, shown};
 use crate::ledger::Ledger;
-use crate::ledger::audit_log::Row;
+use crate::ledger::accounts::audit_log::Row;
 
 /// Rows read at once.
 const PAGE: i64 = 5_000;

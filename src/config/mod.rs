@@ -131,7 +131,7 @@ impl Config {
     /// The networks of [`Config::trusted_proxies`].
     #[must_use]
     pub fn trusted(&self) -> Arc<[IpNet]> {
-        self.trusted_proxies.iter().filter_map(|text| crate::api::peer::network(text).ok()).collect()
+        self.trusted_proxies.iter().filter_map(|text| crate::api::access::peer::network(text).ok()).collect()
     }
 
     /// Reads `file` (which must exist when given) and the environment.
@@ -154,7 +154,7 @@ impl Config {
         anyhow::ensure!(origin_ok, "origin: 1 to 100 of A-Z a-z 0-9 . _ : / - are allowed, not {:?}", self.origin);
         anyhow::ensure!(self.seal.threshold >= 1, "seal.threshold: must be at least 1");
         for network in &self.trusted_proxies {
-            crate::api::peer::network(network).map_err(|why| anyhow::anyhow!("trusted_proxies: {why}"))?;
+            crate::api::access::peer::network(network).map_err(|why| anyhow::anyhow!("trusted_proxies: {why}"))?;
         }
         let Limits { connections, connections_per_address, token_requests_per_second, token_burst } = self.limits;
         let limits = [connections, connections_per_address, token_requests_per_second as usize, token_burst as usize];

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::api::peer::network as network_of;
+use crate::api::access::peer::network as network_of;
 use crate::webhooks::address::Allowed;
 
 /// Where webhooks may lead, and how long they are tried.

@@ -11,7 +11,7 @@ use super::anvil::{self, Anvil, Mining};
 use super::folder::{self, DemoAccount, DemoIdentity, DevJson, Folder};
 use super::postgres::{self, Postgres};
 use super::{cert, line, say};
-use crate::api::secret::{self, Domain, Pepper};
+use crate::api::access::secret::{self, Domain, Pepper};
 use crate::chain::deploy::{self, Plan};
 use crate::chain::evm::Evm;
 use crate::chain::signer::LocalWallet;

@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
 use self::snapshot::{Answer, Snapshot, Told};
-use crate::api::overview::Overview;
+use crate::api::open::overview::Overview;
 use crate::api::traffic::Traffic;
 use crate::chain::observed::Seen;
 use crate::ledger::Ledger;

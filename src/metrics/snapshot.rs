@@ -10,9 +10,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use time::OffsetDateTime;
 
-use crate::ledger::funds::Funds;
-use crate::ledger::gauges::{Gauges, TargetGauges};
+use crate::ledger::status::gauges::{Gauges, TargetGauges};
 use crate::ledger::status::{ServiceStatus, TargetStatus};
+use crate::ledger::targets::funds::Funds;
 
 /// Everything that is not counted but asked.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::chain::signer::{AnchorTx, SignedAnchor, Signer};
 use crate::chain::{Chain, Inclusion, Target};
 use crate::ledger::Ledger;
 use crate::ledger::anchors::Place;
-use crate::ledger::attempts::Attempt;
+use crate::ledger::anchors::attempts::Attempt;
 use crate::ledger::leases::Lease;
 use crate::ledger::targets::{NewTarget, TargetId};
 

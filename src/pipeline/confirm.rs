@@ -12,8 +12,8 @@ use super::publish::Handed;
 use super::{Result, Step, StepError};
 use crate::chain::fees::{self, Fees};
 use crate::chain::{Block, ChainError, Heads, Inclusion};
+use crate::ledger::anchors::attempts::Attempt;
 use crate::ledger::anchors::{AnchorState, Place, Unfinished};
-use crate::ledger::attempts::Attempt;
 use crate::ledger::leases::Lease;
 
 /// Looks at something that must not be before it is believed.

@@ -9,8 +9,8 @@ use alloy::primitives::B256;
 use super::anchoring::Anchoring;
 use super::{Result, StepError};
 use crate::chain::{Block, ChainError, Heads};
-use crate::ledger::finality::FinalBlock;
 use crate::ledger::leases::Lease;
+use crate::ledger::targets::finality::FinalBlock;
 
 /// Final anchors looked at again.
 const FINALS: i64 = 16;

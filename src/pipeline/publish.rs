@@ -125,7 +125,7 @@ impl Anchoring {
     }
 
     /// Hands stored bytes to the node and sorts its answer.
-    pub(super) async fn hand_over(&self, number: u64, attempt: &crate::ledger::attempts::Attempt) -> Handed {
+    pub(super) async fn hand_over(&self, number: u64, attempt: &crate::ledger::anchors::attempts::Attempt) -> Handed {
         let tx = B256::from(attempt.tx_hash);
         match self.chain.send(&attempt.raw).await {
             Ok(Sent::Accepted | Sent::AlreadyKnown) => {

@@ -16,10 +16,10 @@ use alloy::primitives::{Address, TxKind};
 use crate::chain::evm::Evm;
 use crate::chain::evm::archive::Anchored;
 use crate::chain::{Chain, ChainError};
-use crate::ledger::attempts::Attempt;
+use crate::ledger::anchors::attempts::Attempt;
+use crate::ledger::anchors::recover::{Forgotten, LostBatch};
 use crate::ledger::audit::TargetRow;
 use crate::ledger::batches::Batch;
-use crate::ledger::recover::{Forgotten, LostBatch};
 use crate::ledger::targets::TargetId;
 use crate::ledger::{Ledger, LedgerError};
 

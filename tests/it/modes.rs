@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sceau::api::secret::{Pepper, generate};
+use sceau::api::access::secret::{Pepper, generate};
 use sceau::chain::deploy::{self, Plan};
 use sceau::chain::signer::LocalWallet;
 use sceau::dev::anvil::Mining;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sceau::api::secret::{Domain, Pepper, empreinte, generate};
+use sceau::api::access::secret::{Domain, Pepper, empreinte, generate};
 use sceau::dev::postgres::{self, Options, Postgres};
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::Role;

@@ -11,14 +11,14 @@ use time::OffsetDateTime;
 
 use super::{Page, id, settings, told};
 use crate::api::State;
+use crate::api::access::caller::Caller;
+use crate::api::access::secret::generate;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::api::secret::generate;
+use crate::ledger::accounts::limits::Limits;
+use crate::ledger::accounts::manage::{Change, Made, Managed};
 use crate::ledger::accounts::{AccountId, Role};
-use crate::ledger::limits::Limits;
-use crate::ledger::manage::{Change, Made, Managed};
 
 /// An account as its manager sees it.
 #[derive(JsonSchema, Serialize)]

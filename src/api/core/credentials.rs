@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::accounts::{Secret, apply};
 use super::{id, told};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
+use crate::api::access::secret::generate;
 use crate::api::error::{Code, Result};
-use crate::api::secret::generate;
-use crate::ledger::credentials::Shown;
-use crate::ledger::manage::{Change, Made};
+use crate::ledger::accounts::credentials::Shown;
+use crate::ledger::accounts::manage::{Change, Made};
 
 /// The credentials an account ever had, oldest first.
 #[derive(JsonSchema, Serialize)]

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use super::Page;
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::ledger::audit_log::Row;
+use crate::ledger::accounts::audit_log::Row;
 
 /// An event.
 #[derive(JsonSchema, Serialize)]

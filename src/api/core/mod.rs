@@ -12,9 +12,9 @@ use axum::routing::{delete, get, patch, post, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::access::token::Scope;
 use super::error::{Code, Problem, Result};
 use super::routes::{Access, Route};
-use super::token::Scope;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Page, accounts, credentials, log, settings};
 use crate::api::error::Code;
 use crate::api::openapi::{Operation, schema};
-use crate::ledger::limits::Limits;
+use crate::ledger::accounts::limits::Limits;
 
 const ACCOUNTS: &str = "accounts";
 const SECRET: &str = "cs_…";

@@ -9,13 +9,14 @@ use time::OffsetDateTime;
 
 use super::accounts::apply;
 use super::{id, told};
+use crate::api::State;
+use crate::api::access::caller::Caller;
+use crate::api::access::peer;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
-use crate::api::{State, peer};
-use crate::ledger::limits::Limits;
-use crate::ledger::manage::Change;
+use crate::ledger::accounts::limits::Limits;
+use crate::ledger::accounts::manage::Change;
 
 /// Networks of an account at most.
 const MOST: usize = 100;

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::{Code, Problem};
 use crate::api::State;
-use crate::api::limit::Meter;
+use crate::api::access::limit::Meter;
 use crate::api::openapi;
 use crate::api::traffic::TokenFailure;
 use crate::ports::Entropy;

@@ -9,9 +9,10 @@ use time::{Duration, OffsetDateTime};
 use super::Dialect;
 use super::jwt::millis;
 use super::session::meter;
+use crate::api::access::peer;
+use crate::api::access::secret::Domain;
 use crate::api::error::{Code, Result};
-use crate::api::secret::Domain;
-use crate::api::{certificate, peer, receipt};
+use crate::api::{certificate, receipt};
 use crate::ledger::accounts::AccountId;
 use crate::ledger::proofs::Proof;
 

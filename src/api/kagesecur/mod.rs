@@ -24,9 +24,9 @@ use self::jwt::Key;
 use self::session::attempts::Attempts;
 pub use self::session::jwt;
 use super::State;
-use super::caller::Standings;
+use super::access::caller::Standings;
+use super::access::secret::Domain;
 use super::error::{self, Code};
-use super::secret::Domain;
 use crate::ledger::kagesecur::identities::Identity;
 
 /// What the dialect is told by the settings.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-use crate::api::peer;
+use crate::api::access::peer;
 
 /// Counts connections. Cloning shares the count.
 #[derive(Debug, Clone)]

@@ -7,11 +7,12 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answer, Operation};
+use super::nulls::{drop_null, never_null, only_telling_defaults};
+use super::operation::{Answer, Operation, codes};
 use super::schema;
+use crate::api::access::token::Scope;
 use crate::api::error::Code;
 use crate::api::routes::{Access, Route};
-use crate::api::token::Scope;
 
 /// What every document says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -75,56 +76,6 @@ pub fn document<'a>(about: &About, routes: impl Iterator<Item = &'a Route>) -> V
 /// The path as OpenAPI writes it: it knows no parameter that takes more than one segment.
 pub fn template(path: &str) -> String {
     path.replace("{*", "{")
-}
-
-/// Problems that a route answers: its own, and those that come with who may call it and with what it takes.
-#[must_use]
-pub fn codes(route: &Route, operation: &Operation) -> Vec<Code> {
-    let mut codes = vec![Code::Internal, Code::Timeout];
-    if !route.alone {
-        codes.push(Code::Unavailable);
-    }
-    if route.path.contains('{') {
-        // A parameter that is no text, or none at all.
-        codes.extend([Code::BadRequest, Code::NotFound]);
-    }
-    match route.access {
-        Access::Public => {}
-        Access::Client => codes.extend([
-            Code::BadRequest,
-            Code::RateLimited,
-            Code::BodyTooLarge,
-            Code::MediaTypeUnsupported,
-            Code::RequestTimeout,
-        ]),
-        Access::Scope(_) => codes.extend([
-            Code::TokenMissing,
-            Code::TokenInvalid,
-            Code::TokenExpired,
-            Code::CredentialsInvalid,
-            Code::ScopeMissing,
-            Code::AccountDisabled,
-            Code::AddressRefused,
-            Code::RateLimited,
-        ]),
-    }
-    if operation.body.as_ref().is_some_and(|body| body.media == "application/json") {
-        codes.extend([
-            Code::BadRequest,
-            Code::BodyMalformed,
-            Code::BodyInvalid,
-            Code::BodyTooLarge,
-            Code::MediaTypeUnsupported,
-            Code::RequestTimeout,
-        ]);
-    }
-    if operation.query.is_some() {
-        codes.push(Code::QueryInvalid);
-    }
-    codes.extend_from_slice(&operation.codes);
-    codes.sort_unstable_by_key(|code| (code.status(), code.as_str()));
-    codes.dedup();
-    codes
 }
 
 /// Schemas named so far: of what is read, and of what is written.
@@ -317,53 +268,5 @@ fn security(access: Access) -> Value {
         // Or in the form.
         Access::Client => json!([{ "secret": [] }, {}]),
         Access::Scope(scope) => json!([{ "token": [scope.as_str()] }, { "secret": [] }]),
-    }
-}
-
-/// Takes `null` from the members that need not be there.
-fn never_null(schema: &mut Value) {
-    let required: Vec<String> =
-        schema["required"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    for (_, property) in properties.iter_mut().filter(|(name, _)| !required.contains(name)) {
-        drop_null(property);
-        if let Some(property) = property.as_object_mut() {
-            property.remove("default");
-        }
-    }
-}
-
-/// A default that only stands for "not there" says nothing.
-fn only_telling_defaults(schema: &mut Value) {
-    for (_, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        if let Some(property) =
-            property.as_object_mut().filter(|property| !property.get("default").is_some_and(Value::is_boolean))
-        {
-            property.remove("default");
-        }
-    }
-}
-
-fn drop_null(schema: &mut Value) {
-    let Some(object) = schema.as_object_mut() else { return };
-    if let Some(Value::Array(types)) = object.get_mut("type") {
-        types.retain(|word| word != "null");
-        if let [one] = types.as_slice() {
-            let one = one.clone();
-            object.insert("type".into(), one);
-        }
-    }
-    if let Some(Value::Array(words)) = object.get_mut("enum") {
-        words.retain(|word| !word.is_null());
-    }
-    if let Some(Value::Array(mut parts)) = object.remove("anyOf") {
-        parts.retain(|part| part["type"] != "null");
-        match (parts.len(), parts.pop()) {
-            (1, Some(Value::Object(only))) => object.extend(only),
-            (_, last) => {
-                parts.extend(last);
-                object.insert("anyOf".into(), parts.into());
-            }
-        }
     }
 }

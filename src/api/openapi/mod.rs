@@ -2,6 +2,7 @@
 //! routes: what a route takes and gives is derived from the types that are read and written.
 
 mod document;
+mod nulls;
 mod operation;
 mod page;
 pub mod schema;
@@ -92,7 +93,7 @@ fn answer(text: &'static str, media: &'static str, headers: &HeaderMap) -> Respo
 /// Codes by method and path, of both listeners.
 static CODES: LazyLock<HashMap<(&'static str, &'static str), Vec<Code>>> = LazyLock::new(|| {
     let told = routes::all().chain(routes::core());
-    told.filter_map(|route| Some(((route.method, route.path), document::codes(route, &route.operation?())))).collect()
+    told.filter_map(|route| Some(((route.method, route.path), operation::codes(route, &route.operation?())))).collect()
 });
 
 /// Whether the document says that this route may answer with this problem. Routes that are not in the list are not judged.
@@ -131,7 +132,7 @@ mod tests {
         let elsewhere = [Code::MethodNotAllowed, Code::AuthenticationFailed, Code::LinkUnknown];
         let told: BTreeSet<&str> = routes::all()
             .chain(routes::core())
-            .filter_map(|route| Some(document::codes(route, &route.operation?())))
+            .filter_map(|route| Some(operation::codes(route, &route.operation?())))
             .flatten()
             .chain(elsewhere)
             .map(Code::as_str)

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::api::error::Code;
+use crate::api::routes::{Access, Route};
 
 /// Writes the schema of a type.
 type Described = fn(&mut SchemaGenerator) -> Schema;
@@ -14,8 +15,6 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// One operation. Who may call it, and the errors that come with that, are added from its [`Access`].
-///
-/// [`Access`]: crate::api::routes::Access
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub(super) tag: &'static str,
@@ -142,4 +141,54 @@ impl Operation {
         self.codes.extend_from_slice(codes);
         self
     }
+}
+
+/// Problems that a route answers: its own, and those that come with who may call it and with what it takes.
+#[must_use]
+pub fn codes(route: &Route, operation: &Operation) -> Vec<Code> {
+    let mut codes = vec![Code::Internal, Code::Timeout];
+    if !route.alone {
+        codes.push(Code::Unavailable);
+    }
+    if route.path.contains('{') {
+        // A parameter that is no text, or none at all.
+        codes.extend([Code::BadRequest, Code::NotFound]);
+    }
+    match route.access {
+        Access::Public => {}
+        Access::Client => codes.extend([
+            Code::BadRequest,
+            Code::RateLimited,
+            Code::BodyTooLarge,
+            Code::MediaTypeUnsupported,
+            Code::RequestTimeout,
+        ]),
+        Access::Scope(_) => codes.extend([
+            Code::TokenMissing,
+            Code::TokenInvalid,
+            Code::TokenExpired,
+            Code::CredentialsInvalid,
+            Code::ScopeMissing,
+            Code::AccountDisabled,
+            Code::AddressRefused,
+            Code::RateLimited,
+        ]),
+    }
+    if operation.body.as_ref().is_some_and(|body| body.media == "application/json") {
+        codes.extend([
+            Code::BadRequest,
+            Code::BodyMalformed,
+            Code::BodyInvalid,
+            Code::BodyTooLarge,
+            Code::MediaTypeUnsupported,
+            Code::RequestTimeout,
+        ]);
+    }
+    if operation.query.is_some() {
+        codes.push(Code::QueryInvalid);
+    }
+    codes.extend_from_slice(&operation.codes);
+    codes.sort_unstable_by_key(|code| (code.status(), code.as_str()));
+    codes.dedup();
+    codes
 }

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use sceau_verifier::Digest;
 use serde_json::Value;
 
-use crate::api::check::escaped;
+use crate::api::open::check::escaped;
 
 const STYLE: &str = include_str!("page.css");
 /// Members of members that are shown at most.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::proof::{Found, find_any};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::certificate;
 use crate::api::error::{Code, Result};
 

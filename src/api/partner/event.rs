@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::operations::events::Told;
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::news::Seat;
 use crate::ledger::notices::{Event, Page};

@@ -16,9 +16,9 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Result};
-use crate::ledger::idempotency::Claim;
+use crate::ledger::intake::idempotency::Claim;
 use crate::ports::{Clock, Entropy, Ports};
 
 static KEY: HeaderName = HeaderName::from_static("idempotency-key");

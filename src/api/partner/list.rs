@@ -19,13 +19,13 @@ use tokio::time::Instant;
 
 use super::{Links, bulk};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
 use crate::api::streams::Seat;
 use crate::ledger::intake::Detail;
-use crate::ledger::listing::{Filter, Listed};
 use crate::ledger::proofs::Status;
+use crate::ledger::proofs::listing::{Filter, Listed};
 
 /// Proofs of a page, where nothing is said, and at most.
 const PAGE: (u64, u64) = (100, 1_000);

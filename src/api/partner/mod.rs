@@ -26,10 +26,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::State;
+use super::access::token::Scope;
 use super::error::{Code, Problem, Result};
 use super::openapi::schema;
 use super::routes::{Access, Route};
-use super::token::Scope;
 use crate::ledger::anchors::{Anchor, AnchorState};
 
 pub(super) const ROUTES: &[Route] = &[

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 
 use super::proof::{Found, find_any};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::promise;
 use crate::ledger::proofs::Status;

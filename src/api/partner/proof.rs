@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::validation::Progress;
 use super::{AnchorView, Links};
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
 use crate::api::receipt::Assembled;

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::api::{Deadline, State, conditional};
-use crate::ledger::asides::EndpointAside;
 use crate::ledger::status::{ServiceStatus, TargetStatus};
+use crate::ledger::targets::asides::EndpointAside;
 
 /// What changes all the time stands beside the facts: the tag is of the facts alone.
 #[derive(JsonSchema, Serialize)]

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::proof::Wish;
 use crate::api::State;
+use crate::api::access::caller::Caller;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::ledger::intake::Detail;

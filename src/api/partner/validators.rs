@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::api::State;
+use crate::api::access::caller::Caller;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::ledger::accounts::AccountId;

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use super::proof::{Found, find_any};
 use crate::api::State;
+use crate::api::access::caller::Caller;
 use crate::api::body::JsonBytes;
-use crate::api::caller::Caller;
 use crate::api::error::{Code, Result};
 use crate::api::openapi::schema;
 use crate::api::receipt;

@@ -13,7 +13,7 @@ use crate::ledger::accounts::AccountId;
 use crate::ledger::anchors::{Anchor, AnchorState};
 use crate::ledger::batches::SealedBatch;
 use crate::ledger::proofs::Proof;
-use crate::ledger::receipts::Facts;
+use crate::ledger::proofs::receipts::Facts;
 use crate::ledger::validations::Decision;
 use crate::ledger::{Ledger, LedgerError, Result};
 

@@ -9,10 +9,11 @@ use time::format_description::well_known::Rfc3339;
 
 use super::super::output::{Out, say, usage};
 use super::explained;
-use crate::api::peer;
-use crate::api::secret::{Generated, Pepper, generate};
-use crate::ledger::limits::{Change, Changes, Limits};
-use crate::ledger::{Ledger, LedgerError, credentials};
+use crate::api::access::peer;
+use crate::api::access::secret::{Generated, Pepper, generate};
+use crate::ledger::accounts::credentials;
+use crate::ledger::accounts::limits::{Change, Changes, Limits};
+use crate::ledger::{Ledger, LedgerError};
 use crate::ports::SystemEntropy;
 
 /// Commands on how an account gets in.

@@ -13,7 +13,7 @@ use super::super::output::{Ending, Out, printable};
 use super::access::{self, Access};
 use super::{Settings, explained, identity, import, ledger, part, validator};
 use crate::api::Deadline;
-use crate::api::secret::{Pepper, generate};
+use crate::api::access::secret::{Pepper, generate};
 use crate::app;
 use crate::ledger::accounts::{Account as Row, Role};
 use crate::ledger::{Ledger, LedgerError};

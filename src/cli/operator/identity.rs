@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use super::super::output::{Out, printable};
 use super::account::Settled;
 use super::explained;
-use crate::api::secret::{Domain, empreinte};
+use crate::api::access::secret::{Domain, empreinte};
 use crate::ledger::{Ledger, LedgerError};
 
 const IDENTITY_EXAMPLES: &str = "\

@@ -13,7 +13,7 @@ use super::super::output::{Out, say};
 use super::account::{Settled, is_name};
 use super::explained;
 use super::identity::{is_empreinte, moment};
-use crate::api::secret::Domain;
+use crate::api::access::secret::Domain;
 use crate::ledger::Ledger;
 use crate::ledger::accounts::Role;
 use crate::ledger::kagesecur::import::{DeclaredDocument, Imported, NewIdentity, Taken};

@@ -13,7 +13,7 @@ use super::super::output::{Ending, Out, printable};
 use super::{Database, Settings, explained, ledger, part};
 use crate::api::receipt;
 use crate::ledger::Ledger;
-use crate::ledger::audit_log::{Row, SERVICE};
+use crate::ledger::accounts::audit_log::{Row, SERVICE};
 
 const EXAMPLES: &str = "\
 Examples:

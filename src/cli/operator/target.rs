@@ -15,7 +15,7 @@ use super::super::output::{Ending, Out, say};
 use super::{Settings, explained, ledger, part};
 use crate::config;
 use crate::ledger::Ledger;
-use crate::ledger::policy::{KnownTarget, PolicyError, TargetName};
+use crate::ledger::targets::policy::{KnownTarget, PolicyError, TargetName};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,9 @@
 //! Rows as they stand, for [`crate::audit`]: nothing is assumed of them, least of all that this service wrote them.
 
+mod numbers;
 mod rows;
 
+pub use self::numbers::{OddAccount, OddRange};
 pub use self::rows::{
     AnchorPage, AnchorRow, AnchoredRow, AttemptRow, BatchRow, CallRow, HistoryRow, LaneRow, StrayRow, TargetRow, TileRow,
 };

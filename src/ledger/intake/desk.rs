@@ -8,10 +8,11 @@ use sqlx::postgres::PgConnection;
 
 use super::line::Line;
 use super::new::accept_new;
+use super::promises::Offer;
 use super::queue::Lane;
 use super::{Accepted, Detail, Job, Submission, patiently};
-use crate::ledger::promises::Offer;
-use crate::ledger::{Ledger, LedgerError, Result, fixed, natural, no_answer};
+use crate::ledger::server::no_answer;
+use crate::ledger::{Ledger, LedgerError, Result, fixed, natural};
 use crate::ports::Entropy;
 
 /// What a lane works with.
@@ -32,6 +33,7 @@ impl Desk {
         while let Some(mut taken) = lane.take(group).await {
             self.settle(std::mem::take(&mut taken.jobs)).await;
         }
+        self.line.close().await;
     }
 
     /// Commits the jobs together; where that fails for a reason that lies in one of them, those of the account that is over its

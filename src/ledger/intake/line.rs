@@ -40,4 +40,11 @@ impl Line {
         }
         answer
     }
+    /// Says goodbye to the server, which would otherwise find out by itself.
+    pub(super) async fn close(self) {
+        let kept = self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some((connection, _)) = kept {
+            let _ = connection.close().await;
+        }
+    }
 }

@@ -5,9 +5,11 @@
 //! after its commit. The work runs in tasks of its own: a client that disconnects cannot cancel it half-way.
 
 mod desk;
+pub mod idempotency;
 mod item;
 mod line;
 mod new;
+pub mod promises;
 mod queue;
 
 use std::sync::Arc;
@@ -20,8 +22,8 @@ use tokio::task::JoinSet;
 use self::desk::Desk;
 pub use self::item::{Accepted, Detail, IntakeError, Submission};
 use self::queue::Entrance;
-use super::events::Events;
-use super::gate::Gate;
+use super::server::events::Events;
+use super::server::gate::Gate;
 use super::{Ledger, LedgerError, Result};
 use crate::ports::Entropy;
 

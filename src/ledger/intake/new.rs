@@ -11,8 +11,8 @@ use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 
 use super::desk::details;
+use super::promises::Offer;
 use super::{Accepted, Submission};
-use crate::ledger::promises::Offer;
 use crate::ledger::{LedgerError, Result, fixed, natural};
 
 /// Digests that are looked up before: all of a small group.

@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 
+use super::super::accounts::limits::Limits;
 use super::super::accounts::{self, AccountId, Role};
-use super::super::limits::Limits;
 use super::super::{Ledger, LedgerError, Result, exactly_one};
 
 /// Proofs brought in by one statement.

@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::super::accounts::{AccountId, Role};
-use super::super::promises::Offer;
+use super::super::intake::promises::Offer;
 use super::super::{Ledger, LedgerError, Result, natural};
 use super::identities;
 

@@ -4,7 +4,7 @@ use sceau_verifier::Digest;
 use time::OffsetDateTime;
 
 use super::super::accounts::AccountId;
-use super::super::limits::Limits;
+use super::super::accounts::limits::Limits;
 use super::super::{Ledger, Result, fixed};
 
 impl Ledger {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::accounts::AccountId;
 use super::super::intake::patiently;
-use super::super::promises::Offer;
+use super::super::intake::promises::Offer;
 use super::super::{Ledger, LedgerError, Result};
 use super::Validation;
 use crate::ports::Entropy;

@@ -18,10 +18,10 @@ use self::growth::Growth;
 use self::leaves::{Equal, Leaves};
 use super::schedule::Schedule;
 use super::{Result, Step, StepError, with_lease};
+use crate::ledger::batches::entries::Row;
+use crate::ledger::batches::tiles::TileRows;
 use crate::ledger::batches::{ClosedBatch, SealedBatch};
-use crate::ledger::entries::Row;
 use crate::ledger::leases::Lease;
-use crate::ledger::tiles::TileRows;
 use crate::ledger::{Ledger, LedgerError};
 
 /// Seals by the clock or by size, whichever comes first.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::StatusCode;
-use sceau::api::token::Tokens;
+use sceau::api::access::token::Tokens;
 use serde_json::{Value, json};
 
 use crate::api::kit::{LIFE, PUBLIC_URL, Service, TOKEN_KEY, problem, service, start};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::{Body, Response, StatusCode};
-use sceau::ledger::limits::{Change, Changes};
+use sceau::ledger::accounts::limits::{Change, Changes};
 use sceau_verifier::promise::KeySet;
 use sceau_verifier::promise::judge::{Outcome, judge};
 use serde_json::{Value, json};

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
-use sceau::api::caller::Standings;
+use sceau::api::access::caller::Standings;
+use sceau::api::access::secret::{Pepper, generate};
+use sceau::api::access::token::Tokens;
 use sceau::api::listen::{Crowd, Listener};
-use sceau::api::overview::Overview;
-use sceau::api::secret::{Pepper, generate};
-use sceau::api::token::Tokens;
+use sceau::api::open::overview::Overview;
 use sceau::api::{Deadline, State, core_router, router};
 use sceau::config::{Http, Tls};
 use sceau::ledger::Ledger;

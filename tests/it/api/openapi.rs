@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sceau::api::limit::{Rate, Rates};
+use sceau::api::access::limit::{Rate, Rates};
 use sceau::ledger::accounts::Role;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sceau::api::overview::Overview;
+use sceau::api::open::overview::Overview;
 use sceau::pipeline::runner::{Watched, Work};
 use sceau::pipeline::{Result, Step, StepError};
 use serde_json::{Value, json};

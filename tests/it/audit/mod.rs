@@ -9,7 +9,7 @@ use sceau::audit::{self, Report, Witness};
 use sceau::chain::Chain;
 use sceau::dev::anvil::Mining;
 use sceau::ledger::anchors::AnchorState;
-use sceau::ledger::erasures::Erasing;
+use sceau::ledger::proofs::erasures::Erasing;
 use sceau::pipeline::recheck::recheck;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

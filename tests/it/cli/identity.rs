@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use sceau::api::secret::{Domain, Pepper, empreinte};
+use sceau::api::access::secret::{Domain, Pepper, empreinte};
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::Role;
 use sceau::ledger::kagesecur::documents::Document;

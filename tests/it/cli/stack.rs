@@ -1,6 +1,6 @@
 //! Commands of the operator on a real database and a real chain.
 
-use sceau::api::secret::{Pepper, looks_like_secret};
+use sceau::api::access::secret::{Pepper, looks_like_secret};
 use sceau::ledger::Ledger;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use sceau::ledger::recover::LostBatch;
+use sceau::ledger::anchors::recover::LostBatch;
 use serde_json::{Value, json};
 
 use super::{anchor, by_batch, service, tell, teller, whole_log};

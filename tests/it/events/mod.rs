@@ -12,7 +12,7 @@ mod sending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sceau::api::secret::Pepper;
+use sceau::api::access::secret::Pepper;
 use sceau::ledger::Ledger;
 use sceau::pipeline::Step;
 use sceau::pipeline::notify::Teller;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
-use sceau::api::caller::Standings;
+use sceau::api::access::caller::Standings;
+use sceau::api::access::secret::{Domain, Pepper, empreinte};
 use sceau::api::kagesecur::jwt::Key;
 use sceau::api::kagesecur::{Dialect, Options, router};
 use sceau::api::listen::Listener;
-use sceau::api::secret::{Domain, Pepper, empreinte};
 use sceau::api::{Limits, State};
 use sceau::config::{Http, Tls};
 use sceau::ledger::accounts::Role;

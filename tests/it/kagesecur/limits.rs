@@ -6,10 +6,10 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use reqwest::{Response, StatusCode};
 use sceau::api::State;
-use sceau::api::limit::{Rate, Rates};
+use sceau::api::access::limit::{Rate, Rates};
 use sceau::api::traffic::Traffic;
 use sceau::ledger::accounts::Role;
-use sceau::ledger::limits::{Change, Changes};
+use sceau::ledger::accounts::limits::{Change, Changes};
 use serde_json::{Value, json};
 
 use super::kit::{Kage, Speaker, kage, sha256, with};

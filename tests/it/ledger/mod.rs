@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};
-use sceau::ledger::promises::Terms;
+use sceau::ledger::intake::promises::Terms;
 use sceau::ports::SystemClock;
 use sceau_verifier::Digest;
 use time::OffsetDateTime;

@@ -6,7 +6,7 @@ use sceau::chain::evm::Evm;
 use sceau::chain::signer::LocalWallet;
 use sceau::dev::anvil::Mining;
 use sceau::ledger::anchors::AnchorState;
-use sceau::ledger::calls::Call;
+use sceau::ledger::anchors::calls::Call;
 
 use super::{clean, eager, halted, place, run, until_final};
 use crate::pipeline::kit::{Fault, KEY, Kit, OTHER_KEY, OWNER_KEY};

@@ -4,8 +4,8 @@ mod kit;
 
 use sceau::api::receipt;
 use sceau::ledger::anchors::AnchorState;
-use sceau::ledger::policy::{PolicyError, Retired};
 use sceau::ledger::proofs::Status;
+use sceau::ledger::targets::policy::{PolicyError, Retired};
 
 use kit::{Chains, numbers};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sceau::chain::signer::LocalWallet;
 use sceau::pipeline::{Step, StepError};
 
-use super::history::{Control, History};
+use super::control::Control;
+use super::history::History;
 use super::site::Site;
 use crate::model::{Fate, World};
 

@@ -4,15 +4,18 @@
 //! `SOAK_SEEDS=2000` runs more histories (for `SOAK_PATIENCE` seconds at most, where that is given), `SOAK_SEED=17` one,
 //! with its story told.
 
+mod control;
 mod endpoint;
 mod history;
 mod judge;
 mod log;
 pub mod site;
+mod steps;
 
 use std::time::{Duration, Instant};
 
-use history::{Control, History};
+use control::Control;
+use history::History;
 use site::Site;
 
 /// Histories run at once: Postgres' answers take most of the time.

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sceau::api::secret::{Pepper, generate};
+use sceau::api::access::secret::{Pepper, generate};
 use sceau::audit::{self, Witness};
 use sceau::chain::deploy::{self, Plan};
 use sceau::chain::evm::Evm;

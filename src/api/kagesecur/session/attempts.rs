@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
-use crate::api::limit::neighbourhood;
+use crate::api::access::limit::neighbourhood;
 
 /// Addresses whose failures are counted one by one in a minute. Those of further ones are counted together.
 const ADDRESSES: usize = 10_000;

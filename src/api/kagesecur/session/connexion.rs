@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::super::{Dialect, texts};
 use super::Claimed;
+use crate::api::access::peer;
 use crate::api::body::parse;
 use crate::api::error::Result;
-use crate::api::peer;
 use crate::api::traffic::TokenFailure;
 use crate::ledger::accounts::Role;
 

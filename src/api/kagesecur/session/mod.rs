@@ -16,10 +16,11 @@ use subtle::ConstantTimeEq;
 
 use self::jwt::Claims;
 use super::Dialect;
+use crate::api::access::limit::Meter;
+use crate::api::access::peer;
+use crate::api::access::secret::Domain;
+use crate::api::body;
 use crate::api::error::{Code, Problem, Result};
-use crate::api::limit::Meter;
-use crate::api::secret::Domain;
-use crate::api::{body, peer};
 use crate::ledger::kagesecur::identities::Identity;
 
 /// Reads a body, whatever it says it is: programs of the dialect send JSON and may not say so.

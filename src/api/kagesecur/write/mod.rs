@@ -13,9 +13,9 @@ use serde::Serialize;
 use self::item::{Flag, Item, MOST};
 use super::session::{self, Claimed, Session};
 use super::{Dialect, texts};
+use crate::api::access::secret::Domain;
 use crate::api::body::{Items, parse};
 use crate::api::error::{Code, Result};
-use crate::api::secret::Domain;
 use crate::ledger::accounts::{AccountId, Role};
 use crate::ledger::kagesecur::identities::Identity;
 

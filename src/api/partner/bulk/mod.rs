@@ -23,7 +23,7 @@ use self::group::Input;
 use self::settle::{Settled, Tally, settle};
 use self::spool::{Reader, Writer, spool};
 use crate::api::State;
-use crate::api::caller::Caller;
+use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::streams::Seat;
 

@@ -15,7 +15,7 @@ use super::site::Site;
 use crate::chain::administer::{self, Act, AdministerError};
 use crate::chain::signer::{SignedAnchor, Signer};
 use crate::chain::{Chain, Sent};
-use crate::ledger::calls::Call;
+use crate::ledger::anchors::calls::Call;
 use crate::ledger::targets::LaneId;
 
 /// How a transaction is sent.

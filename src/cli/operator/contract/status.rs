@@ -11,7 +11,7 @@ use super::super::super::output::{Ending, Out};
 use super::super::explained;
 use super::site::Where;
 use crate::chain::Chain;
-use crate::ledger::funds::Funds;
+use crate::ledger::targets::funds::Funds;
 
 /// Show owner, publisher, its balance and for how long it lasts, and the newest batch
 #[derive(Debug, Args)]

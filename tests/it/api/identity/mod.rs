@@ -4,4 +4,5 @@ mod crowd;
 mod limits;
 mod networks;
 mod rotation;
+mod samples;
 mod table;

@@ -2,7 +2,7 @@
 
 use reqwest::{Response, StatusCode};
 use sceau::api::State;
-use sceau::api::caller::Standings;
+use sceau::api::access::caller::Standings;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;

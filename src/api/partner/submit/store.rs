@@ -1,0 +1,179 @@
+//! Storing what a submission holds: in the pool, or with its validators.
+
+use std::collections::{HashMap, HashSet};
+
+use sceau_verifier::promise::Record;
+use sceau_verifier::{Digest, Salt};
+
+use crate::api::State;
+use crate::api::access::caller::Caller;
+use crate::api::access::limit::Quota;
+use crate::api::error::{Code, Problem, Result};
+use crate::api::partner::item::Read;
+use crate::api::promise;
+use crate::ledger::LedgerError;
+use crate::ledger::accounts::AccountId;
+use crate::ledger::intake::{Accepted, IntakeError, Submission};
+use crate::ledger::validations::{Asked, Request, Waiting};
+use crate::ports::Ports;
+
+/// What becomes of a submission in which a digest is the leaf of a proof that was erased.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::api::partner) enum Erased {
+    /// Nothing of it is stored: [`Code::ProofErased`].
+    FailsAll,
+    /// That item is [`Outcome::Erased`], the others are stored.
+    FailsAlone,
+}
+
+/// What became of one item.
+#[derive(Clone, Copy)]
+pub(in crate::api::partner) enum Outcome {
+    Accepted(Accepted),
+    Waiting(Waiting),
+    /// Not stored: its place is taken by the leaf of an erased proof.
+    Erased,
+}
+
+impl Outcome {
+    /// What is promised about it.
+    pub(in crate::api::partner) fn promised(&self) -> Option<Record> {
+        match self {
+            Self::Accepted(proof) => {
+                promise::record((proof.digest, proof.salt), (proof.number, proof.batch), (proof.received_at, proof.anchor_by?))
+            }
+            Self::Waiting(_) | Self::Erased => None,
+        }
+    }
+
+    /// The batch of a proof that was there before.
+    pub(super) fn older(&self) -> Option<u64> {
+        match self {
+            Self::Accepted(proof) if !proof.fresh => Some(proof.batch),
+            _ => None,
+        }
+    }
+}
+
+/// The commit runs in a task of its own, or in the database alone: ending the wait, or a client that goes away, does not
+/// undo it half-way.
+async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Problem::from(Code::Unavailable).cause("no commit in time").retry_after(2);
+    tokio::time::timeout(api.limits.commit, work).await.map_err(late)?
+}
+
+/// Stores what waits for validators; answers with the places of these items.
+///
+/// # Errors
+/// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`], [`Code::ProofErased`].
+pub(in crate::api::partner) async fn ask(
+    api: &State,
+    account: AccountId,
+    items: &[Read],
+    ports: &Ports,
+    erased: Erased,
+) -> Result<Vec<(usize, Outcome)>> {
+    let (mut places, mut requests): (Vec<usize>, Vec<Request>) = items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| item.validation)
+        .map(|(at, item)| (at, Request { digest: item.digest, detail: item.detail.clone(), again: item.again }))
+        .unzip();
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    api.intake.admits()?;
+    let mut outcomes = Vec::with_capacity(requests.len());
+    let asked = loop {
+        let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await) };
+        match in_time(api, asked).await? {
+            Err(LedgerError::Erased) if erased == Erased::FailsAlone && !requests.is_empty() => {
+                let digests: Vec<Digest> = requests.iter().map(|request| request.digest).collect();
+                let gone = api.ledger.erased_leaves(account, &digests).await?;
+                let (at, left) = places.into_iter().zip(requests).partition::<Vec<_>, _>(|(_, one)| gone.contains(&one.digest));
+                outcomes.extend(at.into_iter().map(|(at, _)| (at, Outcome::Erased)));
+                (places, requests) = left.into_iter().unzip();
+            }
+            settled => break settled?,
+        }
+    };
+    let asked = asked.into_iter().map(|asked| match asked {
+        Asked::Waiting(waiting) => Outcome::Waiting(waiting),
+        Asked::Accepted(accepted) => Outcome::Accepted(accepted),
+    });
+    outcomes.extend(places.into_iter().zip(asked));
+    Ok(outcomes)
+}
+
+/// Accepts the others; one that waits, or was refused, is answered as it stands. `again` reads the items anew.
+///
+/// # Errors
+/// [`Code::QuotaExceeded`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`], [`Code::ProofErased`].
+pub(in crate::api::partner) async fn accept(
+    api: &State,
+    caller: &Caller,
+    items: Vec<Read>,
+    again: &(impl Fn() -> Result<Vec<Read>> + Sync),
+    quota: &Quota,
+    ports: &Ports,
+    erased: Erased,
+) -> Result<Vec<(usize, Outcome)>> {
+    // One for each item, so that it does not matter which of them are held.
+    let mut salts = vec![[0; Salt::LEN]; items.len()];
+    ports.entropy.fill(salts.as_flattened_mut());
+    in_time(api, accept_all(api, caller, items, again, quota, (&salts, erased))).await
+}
+
+async fn accept_all(
+    api: &State,
+    caller: &Caller,
+    items: Vec<Read>,
+    again: &(impl Fn() -> Result<Vec<Read>> + Sync),
+    quota: &Quota,
+    (drawn, erased): (&[[u8; Salt::LEN]], Erased),
+) -> Result<Vec<(usize, Outcome)>> {
+    let account = caller.account;
+    let direct =
+        || -> Result<Vec<Digest>> { Ok(again()?.into_iter().filter(|item| !item.validation).map(|item| item.digest).collect()) };
+    let mut items = Some(items);
+    let (mut held, mut gone): (HashMap<Digest, Waiting>, HashSet<Digest>) = Default::default();
+    // Three times at most, unless digests begin to wait at this very moment. What is held or gone is seldom there, so the items are
+    // handed over for good, and read again when they are needed again.
+    for _ in 0..4 {
+        let (mut places, mut rest, mut salts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (at, item) in items.take().map_or_else(again, Ok)?.into_iter().enumerate() {
+            match held.get(&item.digest) {
+                _ if item.validation => {}
+                _ if gone.contains(&item.digest) => outcomes.push((at, Outcome::Erased)),
+                Some(waiting) => outcomes.push((at, Outcome::Waiting(*waiting))),
+                None => {
+                    places.push(at);
+                    salts.extend(drawn.get(at).copied().map(Salt::from));
+                    rest.push(Submission { account, digest: item.digest, detail: item.detail });
+                }
+            }
+        }
+        match api.intake.accept_with(rest, salts).await {
+            Ok(accepted) => {
+                outcomes.extend(places.into_iter().zip(accepted.into_iter().map(Outcome::Accepted)));
+                return Ok(outcomes);
+            }
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Held) => {
+                held = api.ledger.held(account, &direct()?).await?;
+            }
+            Err(IntakeError::Ledger(error)) if erased == Erased::FailsAlone && matches!(*error, LedgerError::Erased) => {
+                gone = api.ledger.erased_leaves(account, &direct()?).await?;
+            }
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Code::Unavailable.because("digests begin to wait again and again").retry_after(2))
+}
+
+/// In the order of the items.
+pub(in crate::api::partner) fn merge(asked: Vec<(usize, Outcome)>, accepted: Vec<(usize, Outcome)>) -> Vec<(usize, Outcome)> {
+    let mut all: Vec<(usize, Outcome)> = asked.into_iter().chain(accepted).collect();
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all
+}
