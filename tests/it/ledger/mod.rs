@@ -4,6 +4,7 @@ mod guard;
 mod intake;
 mod leases;
 mod numbers;
+mod office;
 mod offline;
 mod validations;
 

@@ -87,10 +87,14 @@ pub(in crate::api::partner) async fn ask(
     let asked = loop {
         let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await) };
         match in_time(api, asked).await? {
-            Err(LedgerError::Erased) if erased == Erased::FailsAlone && !requests.is_empty() => {
+            Err(LedgerError::Erased) if erased == Erased::FailsAlone => {
                 let digests: Vec<Digest> = requests.iter().map(|request| request.digest).collect();
                 let gone = api.ledger.erased_leaves(account, &digests).await?;
                 let (at, left) = places.into_iter().zip(requests).partition::<Vec<_>, _>(|(_, one)| gone.contains(&one.digest));
+                // Nothing would be left out, again and again.
+                if at.is_empty() {
+                    return Err(Code::Unavailable.because(LedgerError::Erased).retry_after(2));
+                }
                 outcomes.extend(at.into_iter().map(|(at, _)| (at, Outcome::Erased)));
                 (places, requests) = left.into_iter().unzip();
             }
