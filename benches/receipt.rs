@@ -6,10 +6,8 @@
 #[path = "receipt/ask.rs"]
 mod ask;
 #[path = "../verifier/tests/verifier/support/chain.rs"]
-#[allow(dead_code, reason = "the verifier's tests bend blocks")]
 mod chain;
 #[path = "kit/report.rs"]
-#[allow(dead_code, reason = "other benches have other aims")]
 mod report;
 #[path = "receipt/stage.rs"]
 mod stage;
