@@ -6,7 +6,6 @@
 #[path = "receipt/ask.rs"]
 mod ask;
 #[path = "../verifier/tests/verifier/support/chain.rs"]
-#[allow(dead_code, reason = "the verifier's tests bend blocks")]
 mod chain;
 #[path = "kit"]
 mod kit {

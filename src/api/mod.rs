@@ -65,7 +65,12 @@ async fn unless_away(api: State, request: Request, next: Next) -> Result<Respons
 
 /// The entity tag of a body, and whether the client has that one already (RFC 9110 §13.1.2).
 fn etag(body: &[u8], headers: &HeaderMap) -> (String, bool) {
-    let tag = format!("\"{}\"", Digest::of(body));
+    named(&Digest::of(body), headers)
+}
+
+/// The entity tag of what `name` names, and whether the client has that already.
+fn named(name: &Digest, headers: &HeaderMap) -> (String, bool) {
+    let tag = format!("\"{name}\"");
     let same = conditional::has(headers, &tag);
     (tag, same)
 }

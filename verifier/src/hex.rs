@@ -98,6 +98,25 @@ pub(crate) fn write(f: &mut fmt::Formatter<'_>, prefix: &str, bytes: &[u8]) -> f
     Ok(())
 }
 
+/// Appends the digits of `bytes`.
+pub(crate) fn append(text: &mut Vec<u8>, bytes: &[u8]) {
+    let start = text.len();
+    text.resize(start + 2 * bytes.len(), 0);
+    for (pair, byte) in text[start..].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(*byte)];
+    }
+}
+
+/// Whether `digits`, twice as many, are those of `bytes`.
+pub(crate) fn spells(digits: &[u8], bytes: &[u8]) -> bool {
+    // Looked at in the end only: a branch less for every byte of a long text.
+    let mut differs = 0;
+    for (pair, byte) in digits.as_chunks::<2>().0.iter().zip(bytes) {
+        differs |= u16::from_ne_bytes(*pair) ^ u16::from_ne_bytes(PAIRS[usize::from(*byte)]);
+    }
+    differs == 0
+}
+
 /// Reads any type that parses from text out of a JSON string, borrowed or escaped.
 pub(crate) struct TextVisitor<T>(pub(crate) &'static str, pub(crate) std::marker::PhantomData<T>);
 

@@ -18,7 +18,7 @@ mod hex;
 pub use batch::{decision, digest, entry, header, utc};
 #[cfg(feature = "rpc")]
 pub use check::rpc;
-pub use check::{decisions, verdict, verify};
+pub use check::{common, decisions, verdict, verify};
 pub use evm::{evidence, registry, rlp, trie};
 pub use merkle::{path, tile, tree};
 

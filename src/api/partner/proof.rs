@@ -16,8 +16,8 @@ use super::{AnchorView, Links};
 use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::openapi::schema;
-use crate::api::receipt::Assembled;
-use crate::api::{State, etag, receipt};
+use crate::api::receipt::Text;
+use crate::api::{State, named, receipt};
 use crate::ledger::intake::Detail;
 use crate::ledger::proofs::{Proof, Status};
 use crate::ledger::validations::{State as Standing, Validation};
@@ -166,8 +166,8 @@ impl Wish {
 pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response> {
     let digest = super::digest_of_path(&digest)?;
     let wish = Wish::of(&uri)?;
-    if let Some(assembled) = ready(receipt::of(&api.ledger, &api.known, caller.account, &digest).await?, &wish) {
-        return Ok(answer(assembled, &headers));
+    if let Some(text) = ready(receipt::text(&api.ledger, &api.known, caller.account, &digest).await?, &wish) {
+        return Ok(answer(text, &headers));
     }
     match find_any(&api, &caller, &digest).await? {
         Found::Proof(proof) => give(&api, &proof, &wish, &headers).await,
@@ -187,30 +187,26 @@ pub async fn receipt(api: State, caller: Caller, Path(digest): Path<String>, uri
 /// # Errors
 /// [`Code::ReceiptNotReady`].
 pub(super) async fn give(api: &State, proof: &Proof, wish: &Wish, headers: &HeaderMap) -> Result<Response> {
-    match ready(receipt::assemble(&api.ledger, &api.known, proof).await?, wish) {
-        Some(assembled) => Ok(answer(assembled, headers)),
+    match ready(receipt::text(&api.ledger, &api.known, proof.account, &proof.digest).await?, wish) {
+        Some(text) => Ok(answer(text, headers)),
         None => Err(not_ready(api, proof)),
     }
 }
 
 /// The receipt, when it is as far as is wished. Decided by what is in it, not by a status read before: a reorg may come
 /// between the two.
-fn ready(assembled: Option<Assembled>, wish: &Wish) -> Option<Assembled> {
-    assembled.filter(|assembled| {
-        let anchors = &assembled.receipt.anchors;
-        let finals = anchors.iter().filter(|anchor| anchor.evidence.is_some()).count() as u64;
-        if wish.only_final { finals >= assembled.needed } else { !anchors.is_empty() }
-    })
+fn ready(text: Option<Text>, wish: &Wish) -> Option<Text> {
+    text.filter(|text| if wish.only_final { text.finals >= text.needed } else { text.anchors > 0 })
 }
 
-fn answer(assembled: Assembled, headers: &HeaderMap) -> Response {
-    let cache = if assembled.complete { "private, max-age=31536000, immutable" } else { "no-store" };
-    let (tag, same) = etag(&assembled.bytes, headers);
+fn answer(text: Text, headers: &HeaderMap) -> Response {
+    let cache = if text.complete { "private, max-age=31536000, immutable" } else { "no-store" };
+    let (tag, same) = named(&text.tag, headers);
     let head = [(CACHE_CONTROL, cache.to_owned()), (ETAG, tag), (VARY, "Authorization".to_owned())];
     if same {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    (head, [(CONTENT_TYPE, "application/json")], assembled.bytes).into_response()
+    (head, [(CONTENT_TYPE, "application/json")], text.bytes).into_response()
 }
 
 fn not_ready(api: &State, proof: &Proof) -> Problem {

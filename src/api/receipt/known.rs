@@ -1,15 +1,16 @@
 //! What cannot change, remembered: trees of sealed batches, and the evidence of final blocks. Nothing here says how far a proof
 //! is: that is read for every receipt, with the root, and a receipt is checked against it before it leaves.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sceau_verifier::common::Common;
 use sceau_verifier::merkle::node_hash;
 use sceau_verifier::verify::Passed;
 use sceau_verifier::{Anchor, Digest, tile};
 
-use crate::ledger::anchors::Place;
+use super::generations::Generations;
+use crate::ledger::anchors::{AnchorState, Place};
+use crate::ledger::proofs::receipts::Mark;
 use crate::ledger::targets::TargetId;
 
 /// A leaf tile with the nodes above its leaves, and what leads from there to the root: 16 KiB.
@@ -54,12 +55,30 @@ impl LeafTile {
 /// A header's path, and the root it leads to.
 type HeaderPath = ([u8; 32], Vec<Digest>);
 
+/// What the receipts of a batch have in common while its anchors stand like this.
+#[derive(Debug)]
+pub(super) struct Printed {
+    /// All of them, as the ledger tells them.
+    marks: Vec<Mark>,
+    pub common: Common,
+    /// SHA-256 of the common tail.
+    pub tail: Digest,
+}
+
+impl Printed {
+    pub fn new(marks: Vec<Mark>, common: Common) -> Self {
+        let tail = Digest::of(common.tail());
+        Self { marks, common, tail }
+    }
+}
+
 /// Remembers at most so many bytes of tiles, and a tenth of that of everything else together.
 #[derive(Debug)]
 pub struct Known {
     tiles: Mutex<Generations<(u64, [u8; 32]), LeafTile>>,
     headers: Mutex<Generations<u64, HeaderPath>>,
     anchors: Mutex<Generations<(u64, i32), (Place, Anchor)>>,
+    printed: Mutex<Generations<u64, Printed>>,
     /// Anchors whose evidence was checked.
     pub(super) passed: Passed,
 }
@@ -82,9 +101,10 @@ impl Known {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         Self {
-            tiles: Mutex::new(Generations::new(bytes / Self::TILE)),
-            headers: Mutex::new(Generations::new(bytes / 20 / Self::HEADER)),
-            anchors: Mutex::new(Generations::new(bytes / 20 / Self::ANCHOR)),
+            tiles: Mutex::new(Generations::new(bytes)),
+            headers: Mutex::new(Generations::new(bytes / 40)),
+            anchors: Mutex::new(Generations::new(bytes / 40)),
+            printed: Mutex::new(Generations::new(bytes / 20)),
             passed: Passed::default(),
         }
     }
@@ -98,7 +118,7 @@ impl Known {
     pub(super) fn learn_tile(&self, batch: u64, tile: LeafTile) {
         // As the ledger looks for it: the header is not in order, and comes before everything.
         let lowest = if tile.first == 0 { [0; 32] } else { tile.layers[0][0] };
-        locked(&self.tiles).put((batch, lowest), Arc::new(tile));
+        locked(&self.tiles).put((batch, lowest), Self::TILE, Arc::new(tile));
     }
 
     pub(super) fn header(&self, batch: u64, root: &[u8; 32]) -> Option<Vec<Digest>> {
@@ -106,7 +126,7 @@ impl Known {
     }
 
     pub(super) fn learn_header(&self, batch: u64, root: [u8; 32], path: Vec<Digest>) {
-        locked(&self.headers).put(batch, Arc::new((root, path)));
+        locked(&self.headers).put(batch, Self::HEADER, Arc::new((root, path)));
     }
 
     /// A final anchor with its evidence, if that is known for the very transaction and block: these determine it.
@@ -114,66 +134,37 @@ impl Known {
         locked(&self.anchors).get(&(batch, target.0)).filter(|known| known.0 == *place).map(|known| known.1.clone())
     }
 
-    /// Whether [`Self::anchor`] would tell one.
-    pub(super) fn knows_anchor(&self, batch: u64, target: TargetId, place: &Place) -> bool {
-        locked(&self.anchors).get(&(batch, target.0)).is_some_and(|known| known.0 == *place)
+    /// Whether [`Self::anchor`] would tell the evidence of an anchor that stands so, if it is to have any.
+    pub(super) fn has_evidence(&self, batch: u64, mark: &Mark) -> bool {
+        let place = mark.place.filter(|_| mark.state == AnchorState::Final);
+        let known = |place: &Place| locked(&self.anchors).get(&(batch, mark.target.0)).is_some_and(|known| known.0 == *place);
+        place.is_none_or(|place| known(&place))
     }
 
     pub(super) fn learn_anchor(&self, batch: u64, target: TargetId, place: Place, anchor: Anchor) {
-        locked(&self.anchors).put((batch, target.0), Arc::new((place, anchor)));
+        locked(&self.anchors).put((batch, target.0), Self::ANCHOR, Arc::new((place, anchor)));
+    }
+
+    /// What the receipts of this very root have in common, if it is known for anchors that stand exactly like this.
+    pub(super) fn printed(&self, batch: u64, root: &[u8; 32], marks: &[Mark]) -> Option<Arc<Printed>> {
+        let printed = locked(&self.printed).get(&batch)?;
+        (printed.common.root().as_bytes() == root && printed.marks == marks).then_some(printed)
+    }
+
+    pub(super) fn learn_printed(&self, batch: u64, printed: Printed) {
+        let bytes = Self::HEADER + printed.common.tail().len();
+        locked(&self.printed).put(batch, bytes, Arc::new(printed));
     }
 
     /// Reads the anchors of a batch anew next time.
     pub(super) fn forget(&self, batch: u64) {
-        let mut anchors = locked(&self.anchors);
-        anchors.young.retain(|(of, _), _| *of != batch);
-        anchors.old.retain(|(of, _), _| *of != batch);
+        locked(&self.anchors).retain(|(of, _)| *of != batch);
+        locked(&self.printed).retain(|of| *of != batch);
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A map that forgets what was not asked for: what is used moves to the young half, and when that is full, the old half goes.
-#[derive(Debug)]
-struct Generations<K, V> {
-    young: BTreeMap<K, Arc<V>>,
-    old: BTreeMap<K, Arc<V>>,
-    half: usize,
-}
-
-impl<K: Ord + Copy, V> Generations<K, V> {
-    fn new(most: usize) -> Self {
-        Self { young: BTreeMap::new(), old: BTreeMap::new(), half: most / 2 }
-    }
-
-    fn put(&mut self, key: K, value: Arc<V>) {
-        if self.half == 0 {
-            return;
-        }
-        if self.young.len() >= self.half {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, value);
-    }
-
-    fn get(&mut self, key: &K) -> Option<Arc<V>> {
-        if let Some(value) = self.young.get(key) {
-            return Some(Arc::clone(value));
-        }
-        let value = self.old.remove(key)?;
-        self.put(*key, Arc::clone(&value));
-        Some(value)
-    }
-
-    /// The last at or before `key`.
-    fn before(&mut self, key: &K) -> Option<(K, Arc<V>)> {
-        let range = (Bound::Unbounded, Bound::Included(key));
-        let keys = [&self.young, &self.old].map(|half| half.range(range).next_back().map(|(key, _)| *key));
-        let key = keys.into_iter().flatten().max()?;
-        self.get(&key).map(|value| (key, value))
-    }
 }
 
 #[cfg(test)]
@@ -205,19 +196,5 @@ mod tests {
             assert!(known.leaf(7, &root, &other).is_none() && known.leaf(7, &other, &leaves[1]).is_none());
             assert!(known.leaf(8, &root, &leaves[1]).is_none() && known.leaf(6, &root, &leaves[1]).is_none());
         }
-    }
-
-    #[test]
-    fn what_is_asked_for_stays_and_the_rest_goes() {
-        let mut map = Generations::new(8);
-        for key in 0..100 {
-            map.put(key, Arc::new(key));
-            assert_eq!(map.get(&0).as_deref(), Some(&0), "{key}");
-            assert!(map.young.len() + map.old.len() <= 8);
-        }
-        assert!(map.get(&50).is_none());
-        let mut none = Generations::new(0);
-        none.put(1, Arc::new(1));
-        assert!(none.get(&1).is_none());
     }
 }

@@ -1,17 +1,20 @@
 //! Receipts, assembled on demand from stored tiles and anchors, and checked before they leave.
 
+mod generations;
 mod known;
+mod printed;
 
+use sceau_verifier::common::Common;
 use sceau_verifier::receipt::{
     Batch as BatchPart, Decision as DecisionPart, Document, EntryPosition, Format, MAX_BYTES, TreePosition,
 };
 use sceau_verifier::{Address, Anchor as AnchorPart, ChainRef, Digest, Entry, Evidence, Hash32, Receipt, path, tile, verify};
 
 pub use self::known::Known;
-use self::known::LeafTile;
+use self::known::{LeafTile, Printed};
+pub use self::printed::{Text, text};
 use crate::ledger::accounts::AccountId;
 use crate::ledger::anchors::{Anchor, AnchorState};
-use crate::ledger::batches::SealedBatch;
 use crate::ledger::proofs::Proof;
 use crate::ledger::proofs::receipts::Facts;
 use crate::ledger::validations::Decision;
@@ -47,7 +50,19 @@ pub async fn assemble(ledger: &Ledger, known: &Known, proof: &Proof) -> Result<O
 /// # Errors
 /// [`LedgerError::Damaged`] when what is stored does not give a receipt that verifies: such a receipt is never answered.
 pub async fn of(ledger: &Ledger, known: &Known, account: AccountId, digest: &Digest) -> Result<Option<Assembled>> {
-    let Some((mut receipt, mut complete, facts)) = own(ledger, known, account, digest).await? else { return Ok(None) };
+    of_read(ledger, known, account, digest, false).await
+}
+
+/// As [`of`]. With `evidence` that is read at once: it is not known.
+async fn of_read(
+    ledger: &Ledger,
+    known: &Known,
+    account: AccountId,
+    digest: &Digest,
+    evidence: bool,
+) -> Result<Option<Assembled>> {
+    let Some((mut receipt, mut complete, facts)) = own(ledger, known, account, digest, evidence).await? else { return Ok(None) };
+    let ended = complete;
     let approvals = if facts.waited { ledger.approvals_of(account, digest).await? } else { Vec::new() };
     if !approvals.is_empty() {
         match decisions(ledger, known, account, &receipt, approvals).await? {
@@ -66,6 +81,13 @@ pub async fn of(ledger: &Ledger, known: &Known, account: AccountId, digest: &Dig
         known.forget(facts.batch.number);
         damaged(receipt.batch.number, &format!("the receipt of {digest} would not verify: {failure}"))
     })?;
+    let marks = facts.marks();
+    if ended && known.printed(facts.batch.number, &facts.batch.root, &marks).is_none() {
+        // It was checked just now: cannot fail.
+        if let Ok(common) = Common::of(&receipt, Some(&known.passed)) {
+            known.learn_printed(facts.batch.number, Printed::new(marks, common));
+        }
+    }
     Ok(Some(Assembled { bytes: receipt.to_bytes(), receipt, complete, needed: facts.needed }))
 }
 
@@ -81,7 +103,7 @@ async fn decisions(
     let (mut parts, mut whole) = (Vec::with_capacity(approvals.len()), true);
     for approval in approvals {
         let missing = || LedgerError::Damaged(format!("decision {} is no proof", approval.digest));
-        let Some((nested, complete, _)) = own(ledger, known, account, &approval.digest).await? else {
+        let Some((nested, complete, _)) = own(ledger, known, account, &approval.digest, false).await? else {
             // Not sealed yet, or not there at all.
             ledger.proof(account, &approval.digest).await?.ok_or_else(missing)?;
             return Ok(None);
@@ -102,22 +124,25 @@ fn as_far(nested: &AnchorPart, anchor: &AnchorPart) -> bool {
 }
 
 /// The receipt without decisions, and whether every anchor that is planned is in it with its evidence.
-async fn own(ledger: &Ledger, known: &Known, account: AccountId, digest: &Digest) -> Result<Option<(Receipt, bool, Facts)>> {
-    let Some(mut facts) = ledger.receipt_facts(account, digest, false).await? else { return Ok(None) };
+async fn own(
+    ledger: &Ledger,
+    known: &Known,
+    account: AccountId,
+    digest: &Digest,
+    evidence: bool,
+) -> Result<Option<(Receipt, bool, Facts)>> {
+    let Some(mut facts) = ledger.receipt_facts(account, digest, evidence).await? else { return Ok(None) };
     let number = facts.batch.number;
-    let is_known = |anchor: &Anchor| {
-        let place = anchor.place.filter(|_| anchor.state == AnchorState::Final);
-        place.is_none_or(|place| known.knows_anchor(number, anchor.target, &place))
-    };
-    if !facts.anchors.iter().all(is_known) {
+    if !evidence && !facts.marks().iter().all(|mark| known.has_evidence(number, mark)) {
         // All of it anew, so that it is of one moment.
         let Some(whole) = ledger.receipt_facts(account, digest, true).await? else { return Ok(None) };
         facts = whole;
     }
     let batch = &facts.batch;
     let entry = Entry { digest: *digest, salt: facts.salt };
-    let (index, path) = path_of(ledger, known, batch, &entry.leaf()).await?;
-    let header_path = header_path(ledger, known, batch).await?;
+    let trunk = Trunk { batch: number, size: batch.size, root: batch.root };
+    let (index, path) = path_of(ledger, known, &trunk, &entry.leaf()).await?;
+    let header_path = header_path(ledger, known, &trunk).await?;
     let ended = |anchor: &Anchor| matches!(anchor.state, AnchorState::Final | AnchorState::Withdrawn);
     let complete = facts.anchors.iter().all(ended) && facts.anchors.iter().any(|anchor| anchor.state == AnchorState::Final);
     let mut parts = facts.anchors.iter().filter_map(|anchor| part(known, anchor).transpose()).collect::<Result<Vec<_>>>()?;
@@ -135,36 +160,43 @@ async fn own(ledger: &Ledger, known: &Known, account: AccountId, digest: &Digest
     Ok(Some((receipt, complete, facts)))
 }
 
+/// What a path in the tree of a sealed batch is found by.
+struct Trunk {
+    batch: u64,
+    size: u64,
+    root: [u8; 32],
+}
+
 /// The leaf's index and its path.
-async fn path_of(ledger: &Ledger, known: &Known, batch: &SealedBatch, leaf: &Digest) -> Result<(u64, Vec<Digest>)> {
-    let number = batch.number;
-    if let Some(found) = known.leaf(number, &batch.root, leaf.as_bytes()) {
+async fn path_of(ledger: &Ledger, known: &Known, trunk: &Trunk, leaf: &Digest) -> Result<(u64, Vec<Digest>)> {
+    let number = trunk.batch;
+    if let Some(found) = known.leaf(number, &trunk.root, leaf.as_bytes()) {
         return Ok(found);
     }
-    let (tile, _) = leaf_tile(ledger, batch, leaf.as_bytes()).await?;
+    let (tile, _) = leaf_tile(ledger, trunk, leaf.as_bytes()).await?;
     let found = tile.find(leaf.as_bytes()).ok_or_else(|| damaged(number, &format!("leaf {leaf} is not in its tiles")))?;
     known.learn_tile(number, tile);
     Ok(found)
 }
 
 /// The path of leaf 0.
-async fn header_path(ledger: &Ledger, known: &Known, batch: &SealedBatch) -> Result<Vec<Digest>> {
-    if let Some(path) = known.header(batch.number, &batch.root) {
+async fn header_path(ledger: &Ledger, known: &Known, trunk: &Trunk) -> Result<Vec<Digest>> {
+    if let Some(path) = known.header(trunk.batch, &trunk.root) {
         return Ok(path);
     }
     // No leaf comes before the first tile's.
-    let (tile, index) = leaf_tile(ledger, batch, &[0; 32]).await?;
+    let (tile, index) = leaf_tile(ledger, trunk, &[0; 32]).await?;
     if index != 0 {
-        return Err(damaged(batch.number, "the first leaf tile is missing"));
+        return Err(damaged(trunk.batch, "the first leaf tile is missing"));
     }
     let path = tile.path(0);
-    known.learn_header(batch.number, batch.root, path.clone());
+    known.learn_header(trunk.batch, trunk.root, path.clone());
     Ok(path)
 }
 
 /// The leaf tile in which a leaf stands if it stands anywhere, and its index.
-async fn leaf_tile(ledger: &Ledger, batch: &SealedBatch, leaf: &[u8; 32]) -> Result<(LeafTile, u64)> {
-    let (number, size) = (batch.number, batch.size);
+async fn leaf_tile(ledger: &Ledger, trunk: &Trunk, leaf: &[u8; 32]) -> Result<(LeafTile, u64)> {
+    let (number, size) = (trunk.batch, trunk.size);
     let tiles = ledger.path_tiles(number, leaf, tile::levels(size)).await?;
     let Some(((0, index, lowest), upper)) = tiles.split_first() else { return Err(damaged(number, "has no leaf tiles")) };
     let needed = tile::path_tiles(size, index * tile::WIDTH as u64).skip(1);
@@ -178,10 +210,10 @@ async fn leaf_tile(ledger: &Ledger, batch: &SealedBatch, leaf: &[u8; 32]) -> Res
         1 => Vec::new(),
         tiles => tile::path(tiles, *index, &upper).map_err(|error| damaged(number, &error.to_string()))?,
     };
-    let tile = LeafTile::new(batch.root, *index, leaves, above);
+    let tile = LeafTile::new(trunk.root, *index, leaves, above);
     // What is remembered has to be right: a tile that leads to the root has the leaves that were sealed.
     let first = index * tile::WIDTH as u64;
-    path::verify(&leaves[0].into(), first, size, &tile.path(0), &batch.root.into())
+    path::verify(&leaves[0].into(), first, size, &tile.path(0), &trunk.root.into())
         .map_err(|error| damaged(number, &format!("leaf tile {index}: {error}")))?;
     Ok((tile, *index))
 }

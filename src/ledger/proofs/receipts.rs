@@ -23,10 +23,89 @@ pub struct Facts {
     pub anchors: Vec<Anchor>,
 }
 
+impl Facts {
+    /// How the anchors stand, as [`Standing`] tells it.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let mut marks: Vec<_> =
+            self.anchors.iter().map(|anchor| Mark { target: anchor.target, state: anchor.state, place: anchor.place }).collect();
+        marks.sort_unstable_by_key(|mark| mark.target.0);
+        marks
+    }
+}
+
+/// How an anchor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its target.
+    pub target: TargetId,
+    /// How far it is.
+    pub state: AnchorState,
+    /// Where it stands, once included.
+    pub place: Option<Place>,
+}
+
+/// Of a sealed proof everything that may change, all of one moment, and what names the rest.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The proof's salt.
+    pub salt: Salt,
+    /// Its batch.
+    pub batch: u64,
+    /// Root of the batch: its header, its size and every path follow from it.
+    pub root: [u8; 32],
+    /// In how many targets the batch must stand.
+    pub needed: u64,
+    /// Whether it ever was to wait for validators.
+    pub waited: bool,
+    /// The anchors of the batch, by target.
+    pub marks: Vec<Mark>,
+}
+
 /// A tile: level, index, hashes.
 pub type StoredTile = (u32, u64, Vec<u8>);
 
 impl Ledger {
+    /// How the account's proof of `digest` stands; `None` without such a proof, and while its batch is not sealed. Where the rest is
+    /// known, a receipt needs no other query.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn receipt_standing(&self, account: AccountId, digest: &Digest) -> Result<Option<Standing>> {
+        let rows = sqlx::query!(
+            r#"select p.salt as "salt!", p.batch, b.root, b.anchors_needed,
+                 exists (select from validations w where w.account_id = p.account_id and w.digest = p.digest) as "waited!",
+                 a.target_id as "target_id?", a.state as "state?", a.tx_hash as "tx_hash?", a.tx_index as "tx_index?",
+                 a.block_number as "block_number?", a.block_hash as "block_hash?", a.block_time as "block_time?"
+               from proofs p join batches b on b.number = p.batch left join anchors a on a.batch = b.number
+               where p.account_id = $1 and p.digest = $2 and p.salt is not null and b.sealed_at is not null"#,
+            account.0,
+            digest.as_ref(),
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let Some(root) = first.root.as_ref() else { return Ok(None) };
+        let mut standing = Standing {
+            salt: fixed::<16>(&first.salt, "proofs.salt")?.into(),
+            batch: natural(first.batch, "proofs.batch")?,
+            root: fixed(root, "batches.root")?,
+            needed: natural(first.anchors_needed.into(), "batches.anchors_needed")?,
+            waited: first.waited,
+            marks: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            let (Some(target), Some(state)) = (row.target_id, row.state) else { continue };
+            standing.marks.push(Mark {
+                target: TargetId(target),
+                state: AnchorState::parse(&state)?,
+                place: Place::of((row.tx_hash, row.tx_index), (row.block_number, row.block_hash, row.block_time))?,
+            });
+        }
+        standing.marks.sort_unstable_by_key(|mark| mark.target.0);
+        Ok(Some(standing))
+    }
+
     /// What the receipt of the account's `digest` is made of; `None` without such a proof, and while its batch is not sealed.
     /// `evidence` is large and never changes for a block: it is read only when wanted.
     ///

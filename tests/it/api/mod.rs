@@ -17,5 +17,6 @@ mod openapi;
 mod promises;
 mod proofs;
 pub mod receipt;
+mod remembered;
 mod status;
 mod token;

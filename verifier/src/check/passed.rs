@@ -15,8 +15,9 @@ use crate::receipt::Anchor;
 #[derive(Debug, Default)]
 pub struct Passed(Mutex<Known>);
 
-/// By the block's hash and the root.
-type Known = HashMap<(Hash32, Digest), Arc<(Anchor, Statement)>>;
+/// By the block's hash and the root. An anchor is kept when it comes a second time: of many receipts that are each of another batch
+/// none is.
+type Known = HashMap<(Hash32, Digest), Option<Arc<(Anchor, Statement)>>>;
 
 impl Passed {
     /// So many are remembered; then all are forgotten.
@@ -30,15 +31,16 @@ impl Passed {
     pub(super) fn check(&self, anchor: &Anchor, evidence: &Evidence, statement: &Statement) -> Result<(), Failure> {
         let key = (anchor.block_hash, statement.root);
         let known = self.known().get(&key).cloned();
-        if known.is_some_and(|known| known.0 == *anchor && known.1 == *statement) {
+        if known.as_ref().and_then(Option::as_ref).is_some_and(|known| known.0 == *anchor && known.1 == *statement) {
             return Ok(());
         }
         evidence::check(anchor, evidence, statement)?;
+        let kept = known.map(|_| Arc::new((anchor.clone(), *statement)));
         let mut all = self.known();
         if all.len() >= Self::MOST {
             all.clear();
         }
-        all.insert(key, Arc::new((anchor.clone(), *statement)));
+        all.insert(key, kept);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod command;
+mod common;
 mod evidence;
 mod many;
 mod node;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use sceau_verifier::verify::Passed;
-use sceau_verifier::{receipt, verify};
+use sceau_verifier::{Digest, receipt, verify};
 use serde_json::Value;
 
 use crate::command::{command, status, stdout};
@@ -147,11 +147,29 @@ fn every_line_is_judged_as_its_file_would_be() {
     assert_eq!(summary["documents"]["source"], "receipt");
 }
 
+#[test]
+fn a_block_is_found_among_very_many() {
+    let set = set();
+    let file = set.write("good.jsonl", set.texts.join("\n"));
+    let others: Vec<String> = (0..100_u8).flat_map(|n| ["--block-hash".to_owned(), format!("0x{}", Digest::of(&[n]))]).collect();
+    let with = |arguments: &[String], block: &[&str]| {
+        let output = command().args(["--many", "--any-document", &file]).args(arguments).args(block).output().unwrap();
+        (stdout(&output), status(&output))
+    };
+    let own = ["--block-hash", &set.block];
+    assert_eq!(with(&others, &own), with(&[], &own));
+    // None of them is the receipts'.
+    let (text, status) = with(&others, &[]);
+    assert_eq!((text.matches("block_not_trusted").count(), status), (400, 1), "{text}");
+    assert_eq!(with(&others[..2], &[]), (text, status));
+}
+
 /// Anchors that passed are not checked again, and vouch for nothing but themselves.
 #[test]
 fn what_passed_before_changes_no_verdict() {
     let passed = Passed::default();
-    for _ in 0..2 {
+    // Once to be checked, once to be kept, once to be compared.
+    for _ in 0..3 {
         for case in ALL.iter() {
             let Ok(receipt) = receipt::parse(&case.receipt) else { continue };
             let report = verify::verify_among(&case.document, &receipt, &case.trust, Some(&passed));

@@ -1,6 +1,6 @@
 //! The receipt `sceau-receipt/1`: its parts, its one canonical spelling, and the strict reader (SPEC.md §2, step 1).
 
-use std::io;
+mod print;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,9 +128,14 @@ impl Receipt {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(16 << 10);
-        // Neither a map with keys that are no texts nor a writer that fails: printing cannot fail.
-        serde_json::to_writer(&mut bytes, self).expect("a receipt is plain JSON");
+        print::receipt(&mut bytes, self);
         bytes
+    }
+
+    /// [`Self::to_bytes`] in two parts: up to the batch, which is the entry's own, and from there on.
+    #[must_use]
+    pub fn to_parts(&self) -> (Vec<u8>, Vec<u8>) {
+        (print_head(&self.document, &self.entry, &self.tree), print_tail(&self.batch, &self.anchors, &self.decisions))
     }
 
     /// The document's entry.
@@ -191,6 +196,21 @@ impl Receipt {
     }
 }
 
+/// The canonical bytes up to the batch. There is room for the rest.
+pub(crate) fn print_head(document: &Document, entry: &EntryPosition, tree: &TreePosition) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 << 10);
+    print::head(&mut bytes, document, entry, tree);
+    bytes
+}
+
+/// The canonical bytes from the comma before the batch on.
+pub(crate) fn print_tail(batch: &Batch, anchors: &[Anchor], decisions: &[Decision]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 << 10);
+    print::tail(&mut bytes, batch, anchors, decisions);
+    bytes.shrink_to_fit();
+    bytes
+}
+
 impl std::fmt::Display for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| std::fmt::Error)?)
@@ -210,23 +230,10 @@ pub fn parse(bytes: &[u8]) -> Result<Receipt, Failure> {
     let receipt: Receipt =
         serde_json::from_slice(body).map_err(|error| Failure::new(Code::ReceiptMalformed, &error.to_string()))?;
     receipt.check_ranges()?;
-    let mut rest = Expected(body);
-    if serde_json::to_writer(&mut rest, &receipt).is_err() || !rest.0.is_empty() {
+    let mut expected = print::Expected::new(body);
+    print::receipt(&mut expected, &receipt);
+    if !expected.met() {
         return Err(Failure::new(Code::ReceiptMalformed, "not the canonical bytes"));
     }
     Ok(receipt)
-}
-
-/// Takes nothing but these bytes, in this order: prints are compared without being kept.
-struct Expected<'a>(&'a [u8]);
-
-impl io::Write for Expected<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
