@@ -200,6 +200,19 @@ async fn get(url: &str, token: &str) -> (u16, serde_json::Value) {
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
+/// The answer of a submission, made again for as long as the service says that it cannot take it now.
+async fn taken(partner: &Partner, document: &str, instance: &Instance) -> serde_json::Value {
+    let deadline = std::time::Instant::now() + Duration::from_secs(90);
+    loop {
+        let (status, told) = partner.submit(document).await;
+        if status == 201 {
+            return told;
+        }
+        assert!(status == 503 && std::time::Instant::now() < deadline, "{status} {told}\n{}", instance.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// The real program on a restored copy: it reads, refuses what is new, says what to do, and goes on when that is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_on_an_old_backup_only_reads_until_it_is_recovered() {
@@ -215,8 +228,7 @@ async fn the_service_on_an_old_backup_only_reads_until_it_is_recovered() {
     let backup = database.copy().await;
     // Lost with what came after the backup.
     instance.ready().await;
-    let (status, lost) = partner.submit("lost").await;
-    assert_eq!(status, 201, "{lost}");
+    let lost = taken(&partner, "lost", &instance).await;
     deployment.settle(lost["proofs"][0]["batch"].as_u64().expect("a batch")).await;
     instance.stop();
 
@@ -247,15 +259,7 @@ async fn the_service_on_an_old_backup_only_reads_until_it_is_recovered() {
     assert!(code == Some(0) && said.contains("recorded batch 2 as lost"), "{said}");
     let (code, said) = recover(&["--apply"]);
     assert!(code == Some(0) && said.contains("nothing to do"), "{said}");
-    let deadline = std::time::Instant::now() + Duration::from_secs(90);
-    let batch = loop {
-        let (status, told) = partner.submit("lost").await;
-        if status == 201 {
-            break told["proofs"][0]["batch"].as_u64().expect("a batch");
-        }
-        assert!(std::time::Instant::now() < deadline, "{told}\n{}", instance.log());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    };
+    let batch = taken(&partner, "lost", &instance).await["proofs"][0]["batch"].as_u64().expect("a batch");
     assert_eq!(batch, 3, "numbers go on behind the lost one");
     deployment.settle(3).await;
     let (status, lost) = get(&format!("http://127.0.0.1:{port}/v1/batches/2"), &partner.token).await;

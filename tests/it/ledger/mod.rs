@@ -1,6 +1,7 @@
 //! The ledger against a real Postgres.
 
 mod guard;
+mod held;
 mod intake;
 mod leases;
 mod numbers;

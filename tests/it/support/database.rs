@@ -21,17 +21,14 @@ pub struct Database {
 
 /// A fresh database with all migrations applied.
 pub async fn database() -> Database {
-    create(&format!("TEMPLATE {TEMPLATE}"), None).await
+    create(TEMPLATE).await
 }
 
-async fn create(how: &str, first: Option<String>) -> Database {
+async fn create(template: &str) -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let admin = admin_url();
-    if let Some(first) = first {
-        execute(&admin, first).await;
-    }
-    execute(&admin, format!("CREATE DATABASE {name} {how}")).await;
+    execute(&admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     let url = format!("{}/{name}", admin.rsplit_once('/').expect("a URL with a path").0);
     let pool = PgPoolOptions::new().max_connections(8).connect(&url).await.expect("a connection");
     Database { url, pool, name }
@@ -40,8 +37,13 @@ async fn create(how: &str, first: Option<String>) -> Database {
 impl Database {
     /// A copy as it is now, as a restored backup would be. Whoever is connected to this one has to connect anew.
     pub async fn copy(&self) -> Self {
-        let cut = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
-        create(&format!("TEMPLATE {}", self.name), Some(cut)).await
+        let (admin, name) = (admin_url(), &self.name);
+        // Whoever was cut off is back sooner than the copy begins.
+        execute(&admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        execute(&admin, format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+        let copy = create(name).await;
+        execute(&admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+        copy
     }
 }
 
