@@ -5,6 +5,7 @@
 //! `cargo bench --bench submit -- [--requests 60000] [--bulk 500000] [--json]`; with `--profile` only the service is asked, over
 //! `--at-once 256` connections, as fast as answers come or `--rate` times a second, for a profiler to look at.
 
+#[path = "../kit"]
 mod kit {
     pub mod arguments;
     pub mod database;
@@ -15,16 +16,13 @@ mod kit {
     pub mod setting;
     pub mod single;
 }
+mod many;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use futures_util::TryStreamExt;
-use hyper::StatusCode;
-use hyper::body::Bytes;
-use sceau_verifier::Digest;
-use serde::Deserialize;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgPool, PgPoolCopyExt};
@@ -35,14 +33,12 @@ use self::kit::load::{self, Case, Http, Plan};
 use self::kit::peers;
 use self::kit::report::{self, Aim, Row};
 use self::kit::server::{self, Served};
-use self::kit::single::{Answer, Single, digest};
+use self::kit::single::Single;
+use self::many::{Lines, Many};
 
 /// As the service has.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Digests in one bulk request, the API's bound.
-const CHUNK: u64 = 10_000;
 
 fn main() -> Result<()> {
     let arguments = Arguments::given();
@@ -88,81 +84,6 @@ impl Stage {
             insert_each: peers::insert_each(pool).await?,
             database,
         })
-    }
-}
-
-/// The n-th digest of those that come many at a time.
-fn bulk_digest(n: u64) -> Digest {
-    digest(n | 1 << 40)
-}
-
-/// Ten thousand digests a request.
-struct Many;
-
-impl Case for Many {
-    fn path(&self) -> &'static str {
-        "/v1/proofs"
-    }
-
-    fn body(&self, n: u64) -> Bytes {
-        let items: Vec<String> = (n * CHUNK..(n + 1) * CHUNK).map(|n| format!(r#"{{"digest":"{}"}}"#, bulk_digest(n))).collect();
-        format!(r#"{{"proofs":[{}]}}"#, items.join(",")).into()
-    }
-
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
-        status == StatusCode::CREATED
-            && serde_json::from_slice::<Answer>(body).is_ok_and(|answer| {
-                answer.proofs.len() == CHUNK as usize
-                    && (n * CHUNK..).zip(&answer.proofs).all(|(n, one)| one.is_new(bulk_digest(n)))
-            })
-    }
-}
-
-/// The same as lines: a stream a request, each line answered by one.
-struct Lines;
-
-impl Lines {
-    const COUNT: u64 = 50_000;
-
-    fn digests(n: u64) -> impl Iterator<Item = Digest> {
-        (n * Self::COUNT..(n + 1) * Self::COUNT).map(|n| bulk_digest(n | 1 << 41))
-    }
-}
-
-/// A line of the answer: about a digest, a promise, or the end.
-#[derive(Deserialize)]
-struct Said {
-    digest: Option<Digest>,
-    #[serde(default)]
-    created: bool,
-    end: Option<Tally>,
-}
-
-#[derive(Deserialize)]
-struct Tally {
-    created: u64,
-}
-
-impl Case for Lines {
-    fn path(&self) -> &'static str {
-        "/v1/proofs"
-    }
-
-    fn media(&self) -> &'static str {
-        "application/x-ndjson"
-    }
-
-    fn body(&self, n: u64) -> Bytes {
-        Self::digests(n).map(|digest| format!("{{\"digest\":\"{digest}\"}}\n")).collect::<String>().into()
-    }
-
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
-        let said: Result<Vec<Said>, _> = serde_json::Deserializer::from_slice(body).into_iter().collect();
-        let Ok(said) = said else { return false };
-        let told = said.iter().filter(|line| line.created).filter_map(|line| line.digest);
-        status == StatusCode::OK
-            && told.eq(Self::digests(n))
-            && said.last().and_then(|line| line.end.as_ref()).is_some_and(|tally| tally.created == Self::COUNT)
     }
 }
 
@@ -242,7 +163,7 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         });
         Ok(())
     };
-    many("10,000 a request", Arc::new(Many), CHUNK)?;
+    many("10,000 a request", Arc::new(Many), Many::COUNT)?;
     many("50,000 lines a request", Arc::new(Lines), Lines::COUNT)?;
     Ok(rows)
 }
