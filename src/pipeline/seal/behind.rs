@@ -70,6 +70,7 @@ fn give_way() {
 pub(super) struct Manners {
     since: Instant,
     before: Option<Scheduled>,
+    left: Duration,
 }
 
 /// Nanoseconds.
@@ -79,32 +80,65 @@ struct Scheduled {
     waiting: u64,
 }
 
+/// What was rested for is not longer than this, however long the thread was kept from its work.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// All rests together: a seal that took too long for a step would begin again, and on a machine that is always busy never end.
+const RESTS: Duration = Duration::from_secs(120);
+
 impl Default for Manners {
     fn default() -> Self {
-        Self { since: Instant::now(), before: Scheduled::now() }
+        Self { since: Instant::now(), before: Scheduled::now(), left: RESTS }
     }
 }
 
 impl Manners {
     /// After each piece of work, a millisecond or a few.
     pub(super) fn rest(&mut self) {
-        let now = Scheduled::now();
-        if let (Some(before), Some(now)) = (self.before, now)
-            && now.waiting.saturating_sub(before.waiting) > now.running.saturating_sub(before.running) / 2
-        {
-            std::thread::sleep(REST * self.since.elapsed().min(LONGEST));
+        if let (Some(before), Some(now)) = (self.before, Scheduled::now()) {
+            let pause = self.pause(before, now, self.since.elapsed());
+            std::thread::sleep(pause);
         }
-        *self = Self::default();
+        (self.since, self.before) = (Instant::now(), Scheduled::now());
+    }
+
+    fn pause(&mut self, before: Scheduled, now: Scheduled, took: Duration) -> Duration {
+        if now.waiting.saturating_sub(before.waiting) <= now.running.saturating_sub(before.running) / 2 {
+            return Duration::ZERO;
+        }
+        let pause = (REST * took.min(LONGEST)).min(self.left);
+        self.left -= pause;
+        pause
     }
 }
-
-/// What was rested for is not longer than this, however long the thread was kept from its work.
-const LONGEST: Duration = Duration::from_millis(20);
 
 impl Scheduled {
     fn now() -> Option<Self> {
         let line = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         let mut numbers = line.split_whitespace().map(str::parse);
         Some(Self { running: numbers.next()?.ok()?, waiting: numbers.next()?.ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_processor_rests_but_not_for_ever() {
+        let mut manners = Manners::default();
+        let before = Scheduled { running: 5_000_000, waiting: 7_000_000 };
+        let quiet = Scheduled { running: 6_000_000, waiting: 7_400_000 };
+        let busy = Scheduled { running: 6_000_000, waiting: 7_600_000 };
+        let millisecond = Duration::from_millis(1);
+        assert_eq!(manners.pause(before, quiet, millisecond), Duration::ZERO);
+        assert_eq!(manners.pause(before, busy, millisecond), REST * millisecond);
+        let mut rested = REST * millisecond;
+        for _ in 0..10_000 {
+            let pause = manners.pause(before, busy, Duration::from_secs(1));
+            assert!(pause <= REST * LONGEST);
+            rested += pause;
+        }
+        assert_eq!(rested, RESTS);
     }
 }
