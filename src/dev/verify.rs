@@ -1,5 +1,6 @@
 //! Asking the independent verifier, as an auditor would: another program, given a file, a receipt and a node.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -24,6 +25,11 @@ pub struct Answer {
     pub text: String,
 }
 
+fn is_of_our_package(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    [&b"CARGO_PKG_"[..], b"CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 impl Verifier {
     /// Finds the program beside this one, built anew when cargo started us.
     ///
@@ -40,6 +46,11 @@ impl Verifier {
             build.arg(tools::repository()?.join("Cargo.toml"));
             if !cfg!(debug_assertions) {
                 build.arg("--release");
+            }
+            // What `cargo run` tells its program of itself. Build scripts that ask for it would run again, now and at the next
+            // `cargo run`, and with them half of all dependencies would be built anew.
+            for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_our_package(name)) {
+                build.env_remove(name);
             }
             let built = build.stdin(Stdio::null()).output().await.context("starting cargo")?;
             if !built.status.success() {
