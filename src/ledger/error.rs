@@ -37,9 +37,6 @@ pub enum LedgerError {
     /// A digest waits for its validators, or was refused by one, and was submitted past them. Nothing was stored.
     #[error("a digest waits for its validators, or was refused by one")]
     Held,
-    /// A digest is the leaf of a proof that was erased, which has its place. Nothing was stored.
-    #[error("a digest is the leaf of a proof that was erased")]
-    Erased,
     /// The account has fewer validators than it wants approvals. Nothing was stored.
     #[error("the account has fewer validators than approvals are needed")]
     TooFewValidators,
@@ -68,7 +65,6 @@ impl LedgerError {
                     .and_then(|micros: i64| time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok());
                 now.map_or_else(|| Self::Database(error), Self::OtherTime)
             }
-            Some("SC004") => Self::Erased,
             Some("SQ001") => {
                 let account = detail(&error);
                 account.map_or_else(|| Self::Database(error), |account| Self::OverQuota(AccountId(account)))

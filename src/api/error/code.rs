@@ -107,9 +107,6 @@ codes! {
     ErasureTooEarly = "erasure_too_early", CONFLICT, "The proof cannot be erased yet";
     /// The proof is what a validator decided, which is kept. Nothing was erased.
     DecisionKept = "decision_kept", CONFLICT, "A decision cannot be erased";
-    /// The hash of this proof's leaf was submitted as a digest too, and that proof has the place which the leaf needs when it is all that
-    /// is left. Nothing was erased: erase that one first, or have its validator decide.
-    LeafSubmitted = "leaf_submitted", CONFLICT, "The proof's leaf was submitted as a digest";
     /// The account's proof of this digest was erased: its salt and all that was said about it are gone. `number`, `batch` and
     /// `erased_at` say which and when.
     ProofErased = "proof_erased", GONE, "The proof was erased";

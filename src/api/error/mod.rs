@@ -133,9 +133,6 @@ impl From<&LedgerError> for Problem {
         if matches!(error, LedgerError::TooFewValidators) {
             return Code::ValidatorsMissing.into();
         }
-        if matches!(error, LedgerError::Erased) {
-            return Code::ProofErased.with("this is the leaf of a proof that was erased; nothing was stored");
-        }
         let away = error.is_transient() || matches!(error, LedgerError::Database(sqlx::Error::PoolClosed | sqlx::Error::Tls(_)));
         if matches!(error, LedgerError::OverQuota(_)) {
             // Refused in the transaction: another submission was faster. Whoever asks again hears when the day ends.

@@ -39,7 +39,7 @@ pub(super) struct Answer {
 ///
 /// # Errors
 /// [`Code::ConfirmationMissing`], [`Code::QueryInvalid`], [`Code::DigestInvalid`], [`Code::ProofUnknown`],
-/// [`Code::ErasureTooEarly`], [`Code::DecisionKept`], [`Code::LeafSubmitted`].
+/// [`Code::ErasureTooEarly`], [`Code::DecisionKept`].
 pub async fn erase(api: State, caller: Caller, Path(digest): Path<String>, uri: Uri) -> Result<Json<impl Serialize>> {
     let digest = super::digest_of_path(&digest)?;
     let wish = Query::<Wish>::try_from_uri(&uri).map_err(|_| Code::QueryInvalid.with("only irrevocable=true"))?.0;
@@ -49,7 +49,6 @@ pub async fn erase(api: State, caller: Caller, Path(digest): Path<String>, uri: 
     match api.ledger.erase(caller.account, &digest, &caller.pass.client_id).await? {
         Erasing::Erased => tracing::info!("a proof was erased"),
         Erasing::Decision => return Err(Code::DecisionKept.into()),
-        Erasing::Taken => return Err(Code::LeafSubmitted.into()),
         Erasing::Early => {
             let proof = super::proof::find(&api, &caller, &digest).await?;
             let detail = format!(

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::api::body::shortened;
-use crate::api::error::Code;
 use crate::api::openapi::schema;
 use crate::ledger::intake::Detail;
 
@@ -80,11 +79,6 @@ pub struct Read {
 
 /// What is wrong with an item: a stable name and a sentence.
 pub type Fault = (&'static str, String);
-
-/// What is wrong with a digest whose place is taken by the leaf of an erased proof.
-pub fn erased() -> Fault {
-    (Code::ProofErased.as_str(), "this is the leaf of a proof that was erased, and no document's digest".into())
-}
 
 /// Reads one item; `validation` is what the submission says for those that do not.
 ///

@@ -61,7 +61,7 @@ pub async fn erase(erase: Erase, out: &mut Out) -> anyhow::Result<Ending> {
             }
             // About this proof alone; the others are not to wait for it.
             Err(ClientError::Problem(problem))
-                if matches!(&*problem.code, "proof_unknown" | "erasure_too_early" | "decision_kept" | "leaf_submitted") =>
+                if matches!(&*problem.code, "proof_unknown" | "erasure_too_early" | "decision_kept") =>
             {
                 say(format_args!("{digest}: {problem}"));
                 ending = Ending::Partly;

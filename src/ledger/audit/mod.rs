@@ -119,13 +119,14 @@ impl Ledger {
             StrayRow,
             r#"select account_id as "account_id!", digest as "digest!", batch as "batch!", why as "why!" from (
                  select p.account_id, p.digest, p.batch, 'it has no salt, and nobody erased it' as why
-                   from proofs p left join erasures e on e.account_id = p.account_id and e.number = p.number and e.leaf = p.digest
+                   from proofs p left join erasures e on e.account_id = p.account_id and e.number = p.number
+                     and p.digest = '\x00'::bytea || e.leaf
                    where p.salt is null and e.number is null
                  union all
                  select e.account_id, e.leaf, 0, 'it was erased, and yet it is not as it was left'
                    from erasures e left join proofs p on p.account_id = e.account_id and p.number = e.number
-                   where p.salt is not null or p.digest is distinct from e.leaf or exists (
-                     select from proof_details d where d.account_id = e.account_id and d.digest = e.leaf)
+                   where p.salt is not null or p.digest is distinct from '\x00'::bytea || e.leaf or exists (
+                     select from proof_details d where d.account_id = e.account_id and d.digest = p.digest)
                ) odd order by 1, 2 limit $1"#,
             limit
         )
@@ -153,13 +154,15 @@ impl Ledger {
         Ok(rows.fetch_all(self.pool()).await?.into_iter().map(|row| (row.account_id, row.number, row.label)).collect())
     }
 
-    /// Accounts that have this digest in this batch with this salt.
+    /// The account that has this digest in this batch with this salt; without a salt, this leaf of an erased proof.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn audit_owner(&self, batch: i64, digest: &[u8], salt: Option<&[u8]>) -> Result<Option<i64>> {
         let query = sqlx::query_scalar!(
-            "select account_id from proofs where batch = $1 and digest = $2 and salt is not distinct from $3 limit 1",
+            r#"select account_id from proofs
+             where batch = $1 and digest = case when $3::bytea is null then '\x00'::bytea || $2 else $2 end
+               and salt is not distinct from $3 limit 1"#,
             batch,
             digest,
             salt

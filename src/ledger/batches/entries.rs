@@ -37,8 +37,8 @@ impl Ledger {
     }
 }
 
-/// Splits the binary COPY format (PostgreSQL manual, COPY, "Binary Format") of two columns of 32 and 16 bytes, the second of
-/// which may be null.
+/// Splits the binary COPY format (PostgreSQL manual, COPY, "Binary Format") of two columns: a digest and a salt, or a zero byte with a
+/// leaf and null.
 #[derive(Default)]
 struct Parser {
     left: Vec<u8>,
@@ -49,10 +49,13 @@ struct Parser {
 
 /// Signature, no flags, no extension.
 pub(super) const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// Up to the length of the salt; the salt follows.
-const ROW: usize = 2 + 4 + 32 + 4;
-const SALT: usize = 16;
-/// The length of a column that is null.
+/// Two columns, of which the first has 32 bytes.
+const DIGEST: [u8; 6] = [0, 2, 0, 0, 0, 32];
+/// A column of 16 bytes.
+const SALT: [u8; 4] = [0, 0, 0, 16];
+/// Two columns, of which the first has 33 bytes and begins with a zero.
+const ERASED: [u8; 7] = [0, 2, 0, 0, 0, 33, 0];
+/// A column that is null.
 const NULL: [u8; 4] = [0xff; 4];
 
 impl Parser {
@@ -89,23 +92,25 @@ impl Parser {
                 at += 2;
                 continue;
             }
-            let Some(row) = bytes.get(at..at + ROW) else { break };
-            let erased = row[38..] == NULL;
-            if row[..6] != [0, 2, 0, 0, 0, 32] || (row[38..] != [0, 0, 0, SALT as u8] && !erased) {
-                return Err(strange("row"));
-            }
-            let mut entry = [0; ENTRY];
-            entry[..32].copy_from_slice(&row[6..38]);
-            at += ROW;
+            // Whole rows only: what is cut off waits for the rest.
+            let Some(erased) = bytes.get(at + 5).map(|length| *length == ERASED[5]) else { break };
             if erased {
-                each(Row::Leaf(entry.first_chunk().expect("an entry is longer than a hash")));
+                let Some(row) = bytes[at..].first_chunk::<{ 7 + 32 + 4 }>() else { break };
+                let leaf = row[7..].first_chunk().expect("the row is longer");
+                if row[..7] != ERASED || row[39..] != NULL {
+                    return Err(strange("row"));
+                }
+                at += row.len();
+                each(Row::Leaf(leaf));
             } else {
-                let Some(salt) = bytes.get(at..at + SALT) else {
-                    at -= ROW;
-                    break;
-                };
-                entry[32..].copy_from_slice(salt);
-                at += SALT;
+                let Some(row) = bytes[at..].first_chunk::<{ 6 + 32 + 4 + 16 }>() else { break };
+                if row[..6] != DIGEST || row[38..42] != SALT {
+                    return Err(strange("row"));
+                }
+                let mut entry = [0; ENTRY];
+                entry[..32].copy_from_slice(&row[6..38]);
+                entry[32..].copy_from_slice(&row[42..]);
+                at += row.len();
                 each(Row::Entry(&entry));
             }
             self.rows += 1;
@@ -129,12 +134,14 @@ mod tests {
     fn copy_of(rows: u8) -> Vec<u8> {
         let mut bytes = COPY_HEADER.to_vec();
         for row in 0..rows {
-            bytes.extend([0, 2, 0, 0, 0, 32]);
-            bytes.extend([row; 32]);
             // The last but one was erased.
             if row + 2 == rows {
+                bytes.extend([0, 2, 0, 0, 0, 33, 0]);
+                bytes.extend([row; 32]);
                 bytes.extend(NULL);
             } else {
+                bytes.extend([0, 2, 0, 0, 0, 32]);
+                bytes.extend([row; 32]);
                 bytes.extend([0, 0, 0, 16]);
                 bytes.extend([row ^ 0xff; 16]);
             }
@@ -175,11 +182,20 @@ mod tests {
         let bytes = copy_of(3);
         assert!(parse(&bytes[..bytes.len() - 1], 7).is_err(), "cut off");
         assert!(parse(&bytes[..bytes.len() - 2], 64).is_err(), "no trailer");
-        for (at, what) in
-            [(0, "signature"), (12, "flags"), (20, "columns"), (24, "length of the digest"), (60, "length of the salt")]
-        {
+        let second = COPY_HEADER.len() + 6 + 32 + 4 + 16;
+        for (at, bit, what) in [
+            (0, 1, "signature"),
+            (12, 1, "flags"),
+            (20, 1, "columns"),
+            (24, 2, "length of the digest"),
+            (24, 1, "a digest with a salt that is as long as a leaf's place"),
+            (60, 1, "length of the salt"),
+            (second + 5, 1, "a leaf where a digest belongs"),
+            (second + 6, 1, "byte before the leaf"),
+            (second + 39, 1, "a salt of an erased entry"),
+        ] {
             let mut wrong = bytes.clone();
-            wrong[at] ^= 1;
+            wrong[at] ^= bit;
             assert!(parse(&wrong, 64).is_err(), "{what}");
         }
         let mut more = bytes;

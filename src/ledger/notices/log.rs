@@ -242,7 +242,7 @@ pub(super) async fn read(
            from account_events e
            left join validations v on v.id = e.validation_id
            left join accounts o on o.id = v.account_id
-           left join erasures w on w.account_id = v.account_id and w.leaf = v.digest
+           left join erasures w on w.account_id = v.account_id and w.leaf = substr(v.digest, 2)
            left join lateral (
              select array_agg(coalesce(x.digest, p.digest) order by p.number) as digests from proofs p
              left join erasures x on x.account_id = p.account_id and x.number = p.number

@@ -1,12 +1,10 @@
 //! Table `erasures`: proofs of which nothing but the leaf is left.
 
-use std::collections::HashSet;
-
 use sceau_verifier::Digest;
 use time::OffsetDateTime;
 
 use crate::ledger::accounts::AccountId;
-use crate::ledger::{Ledger, LedgerError, Result, fixed, natural};
+use crate::ledger::{Ledger, LedgerError, Result, natural};
 
 /// What became of a request to erase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +17,6 @@ pub enum Erasing {
     Early,
     /// It is what a validator decided, which is kept.
     Decision,
-    /// The account submitted the hash of its leaf as a digest: that proof has the place which this one's leaf needs, and must
-    /// be erased first.
-    Taken,
 }
 
 /// A proof that was erased.
@@ -50,7 +45,6 @@ impl Ledger {
             "unknown" => Erasing::Unknown,
             "early" => Erasing::Early,
             "decision" => Erasing::Decision,
-            "taken" => Erasing::Taken,
             other => return Err(LedgerError::Damaged(format!("erase_proof answered {other:?}"))),
         })
     }
@@ -77,18 +71,5 @@ impl Ledger {
             })
         })
         .transpose()
-    }
-
-    /// Which of these digests are leaves of erased proofs of the account: in `proofs` they stand for those.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn erased_leaves(&self, account: AccountId, digests: &[Digest]) -> Result<HashSet<Digest>> {
-        let digests: Vec<&[u8]> = digests.iter().map(AsRef::as_ref).collect();
-        let leaves =
-            sqlx::query_scalar!("select leaf from erasures where account_id = $1 and leaf = any($2)", account.0, &digests as _)
-                .fetch_all(self.pool())
-                .await?;
-        leaves.iter().map(|leaf| Ok(fixed::<32>(leaf, "erasures.leaf")?.into())).collect()
     }
 }

@@ -59,7 +59,7 @@ impl Ledger {
                    and o.state = 'accepted') as "accepted!"
                from validations w left join accounts a on a.id = w.account_id
                  left join proofs p on p.account_id = w.account_id and p.digest = w.digest
-                 left join erasures e on e.account_id = w.account_id and e.leaf = w.digest
+                 left join erasures e on e.account_id = w.account_id and e.leaf = substr(w.digest, 2)
                where w.id > $1 order by w.id limit $2"#,
             after,
             limit

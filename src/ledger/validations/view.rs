@@ -164,7 +164,7 @@ impl Ledger {
                     id: row.id,
                     account: AccountId(row.account_id),
                     account_name: row.account_name,
-                    digest: fixed::<32>(&row.digest, "validations.digest")?.into(),
+                    digest: digest(&row.digest)?,
                     salt: fixed::<16>(&row.salt, "validations.salt")?.into(),
                     detail: detail(row.details)?,
                     state: State::parse(&row.state)?,
@@ -176,6 +176,12 @@ impl Ledger {
             })
             .collect()
     }
+}
+
+/// The digest; of an erased document the leaf, which has a zero byte before it.
+fn digest(stored: &[u8]) -> Result<Digest> {
+    let place: Option<&[u8; 33]> = stored.try_into().ok();
+    Ok(fixed::<32>(place.map_or(stored, |place| &place[1..]), "validations.digest")?.into())
 }
 
 fn detail(stored: Option<serde_json::Value>) -> Result<Detail> {

@@ -40,7 +40,7 @@ async fn erase(service: &Service, token: &str, number: u64) -> reqwest::Response
 }
 
 /// Makes a batch of what waits, final.
-pub async fn finalize(service: &Service) {
+async fn finalize(service: &Service) {
     let target = target(service, 31_337, REGISTRY).await;
     let batch = service.seal().await;
     let anchored = include(service, target, batch, 31_337, REGISTRY).await;
@@ -187,83 +187,37 @@ async fn what_validators_approved_is_erased_and_what_they_said_stays() {
 }
 
 /// The hash of a proof's leaf, as everybody can compute it who knows its salt.
-pub fn leaf(digest: &Digest, acknowledged: &Value) -> Digest {
+fn leaf(digest: &Digest, acknowledged: &Value) -> Digest {
     let salt = hex::decode(acknowledged["salt"].as_str().unwrap()).unwrap();
     Digest::of(&[&[0][..], digest.as_ref(), &salt].concat())
 }
 
 #[tokio::test]
-async fn the_leaf_of_an_erased_proof_is_no_digest_to_submit() {
-    let service = service().await;
-    let (owner, token) = service.partner("owner").await;
-    let (_, other) = service.partner("other").await;
-    let validator = service.account("validator", sceau::ledger::accounts::Role::Validator).await;
-    service.ledger.add_validator(&owner.name, &validator.name).await.unwrap();
-    target(&service, 31_337, REGISTRY).await;
-    let leaf = leaf(&digest(1), &service.submit(&token, &[digest(1)]).await[0]);
-    finalize(&service).await;
-    assert_eq!(erase(&service, &token, 1).await.status(), StatusCode::OK);
-    problem(service.get(&format!("/v1/proofs/{leaf}"), &token).await, 404, "proof_unknown").await;
-
-    // Said of the item; nothing of the submission is stored.
-    for waits in [false, true] {
-        let items = json!({ "proofs": [{ "digest": digest(2) }, { "digest": leaf, "validation": waits }] });
-        let said = problem(service.post("/v1/proofs", &token, &items).await, 422, "proofs_invalid").await;
-        assert_eq!((&said["error_count"], &said["errors"][0]["index"]), (&1.into(), &1.into()));
-        assert_eq!(said["errors"][0]["code"], "proof_erased");
-        problem(service.get(&format!("/v1/proofs/{}", digest(2)), &token).await, 404, "proof_unknown").await;
-    }
-
-    // Of a stream that line is refused, and the others are stored.
-    let lines = [
-        json!({ "digest": digest(3) }),
-        json!({ "digest": leaf }),
-        json!({ "digest": leaf, "validation": true }),
-        json!({ "digest": digest(4) }),
-    ];
-    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(&token);
-    let answer = request.header("content-type", "application/x-ndjson").body(body).send().await.unwrap().text().await.unwrap();
-    let told: Vec<Value> = answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let end = told.last().unwrap();
-    assert_eq!(end["end"], json!({ "lines": 4, "accepted": 2, "created": 2, "refused": 2 }), "{answer}");
-    for (at, code) in [(0, None), (1, Some("proof_erased")), (2, Some("proof_erased")), (3, None)] {
-        assert_eq!(told[at]["code"].as_str(), code, "{answer}");
-    }
-
-    // Of another account it is a digest like any.
-    service.submit(&other, &[leaf]).await;
-}
-
-#[tokio::test]
-async fn a_leaf_submitted_as_a_digest_is_erased_before_what_it_is_the_leaf_of() {
+async fn a_leaf_is_a_digest_like_any_other_and_in_nobody_s_way() {
     let service = service().await;
     let (owner, token) = service.partner("owner").await;
     let validator = service.account("validator", sceau::ledger::accounts::Role::Validator).await;
     service.ledger.add_validator(&owner.name, &validator.name).await.unwrap();
     target(&service, 31_337, REGISTRY).await;
-    let answer = service.submit(&token, &[digest(1), digest(2)]).await;
-    let (first, second) = (leaf(&digest(1), &answer[0]), leaf(&digest(2), &answer[1]));
-    service.submit(&token, &[first]).await;
+    let answer = service.submit(&token, &[digest(1), digest(2), digest(3)]).await;
+    let leaves: Vec<Digest> = (1..=3).zip(&answer).map(|(number, told)| leaf(&digest(number), told)).collect();
+    // Before the proofs are erased: as a proof, and as a document that waits.
+    service.submit(&token, &leaves[..1]).await;
+    let wait = |leaf: &Digest| json!({ "proofs": [{ "digest": leaf, "validation": true }] });
+    assert_eq!(service.post("/v1/proofs", &token, &wait(&leaves[1])).await.status(), StatusCode::CREATED);
     finalize(&service).await;
-    let waiting = json!({ "proofs": [{ "digest": second, "validation": true }] });
-    let waiting: Value = service.post("/v1/proofs", &token, &waiting).await.json().await.unwrap();
-    problem(erase(&service, &token, 1).await, 409, "leaf_submitted").await;
-    problem(erase(&service, &token, 2).await, 409, "leaf_submitted").await;
-
-    let path = format!("/v1/proofs/{first}?irrevocable=true");
-    assert_eq!(service.send(Method::DELETE, &path, &token, None).await.status(), StatusCode::OK);
-    assert_eq!(erase(&service, &token, 1).await.status(), StatusCode::OK);
-    for erased in [digest(1), first] {
-        problem(service.get(&format!("/v1/proofs/{erased}"), &token).await, 410, "proof_erased").await;
+    for number in 1..=3 {
+        assert_eq!(erase(&service, &token, number).await.status(), StatusCode::OK);
+        problem(service.get(&format!("/v1/proofs/{}", digest(number)), &token).await, 410, "proof_erased").await;
     }
-
-    // Refused by its validator it is in nobody's way any more; a new round would be.
-    let id = waiting["proofs"][0]["validation"]["id"].as_str().unwrap();
-    let says = service.token(&validator).await;
-    let refusal = json!({ "decision": "refuse", "comment": "a leaf" });
-    assert_eq!(service.post(&format!("/v1/validations/{id}"), &says, &refusal).await.status(), StatusCode::OK);
-    assert_eq!(erase(&service, &token, 2).await.status(), StatusCode::OK);
-    let again = json!({ "proofs": [{ "digest": second, "validation": true, "again": true }] });
-    problem(service.post("/v1/proofs", &token, &again).await, 422, "proofs_invalid").await;
+    // And after.
+    problem(service.get(&format!("/v1/proofs/{}", leaves[2]), &token).await, 404, "proof_unknown").await;
+    assert_eq!(service.post("/v1/proofs", &token, &wait(&leaves[2])).await.status(), StatusCode::CREATED);
+    for leaf in &leaves[..1] {
+        let again = service.submit(&token, &[*leaf]).await;
+        assert_eq!(again[0]["created"], false, "{again:?}");
+        let path = format!("/v1/proofs/{leaf}?irrevocable=true");
+        assert_eq!(service.send(Method::DELETE, &path, &token, None).await.status(), StatusCode::OK);
+        assert_eq!(service.submit(&token, &[*leaf]).await[0]["created"], true);
+    }
 }

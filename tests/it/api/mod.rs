@@ -6,7 +6,7 @@ mod batch;
 mod bulk;
 mod certificate;
 mod core;
-pub mod erasure;
+mod erasure;
 mod evidence;
 mod idempotency;
 mod identity;

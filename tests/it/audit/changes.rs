@@ -41,7 +41,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ),
     // What was erased, and what was not.
     (
-        "update proofs set digest = sha256('\\x00' || digest || salt), salt = null where batch = 2 and digest = (select digest from proofs where batch = 2 order by digest limit 1)",
+        "update proofs set digest = '\\x00' || sha256('\\x00' || digest || salt), salt = null where batch = 2 and digest = (select digest from proofs where batch = 2 order by digest limit 1)",
         "proofs",
         "account_id=1 digest=0x",
     ),

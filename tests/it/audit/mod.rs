@@ -10,7 +10,7 @@ use sceau::audit::{self, Report, Witness};
 use sceau::chain::Chain;
 use sceau::dev::anvil::Mining;
 use sceau::ledger::anchors::AnchorState;
-use sceau::ledger::intake::Submission;
+use sceau::ledger::intake::{Accepted, Submission};
 use sceau::ledger::proofs::erasures::Erasing;
 use sceau::pipeline::recheck::recheck;
 use sceau_verifier::Digest;
@@ -123,17 +123,18 @@ async fn what_was_erased_is_no_finding_and_is_anchored_where_a_registry_comes_la
     }
     let report = audit(&kit).await;
     assert_eq!((report.findings, report.proofs), (vec![], 300));
-    // A leaf that was submitted as a digest is erased first; both places are leaves then.
-    let other = &accepted[9];
-    let leaf = Digest::of(&[&[0][..], other.digest.as_ref(), other.salt.as_bytes()].concat());
-    kit.intake.accept(vec![Submission { account: kit.account, digest: leaf, detail: None }]).await.unwrap();
+    // A leaf is a digest like any other, before it is all that is left of a proof and after; and can be erased like any other.
+    let leaf = |one: &Accepted| Digest::of(&[&[0][..], one.digest.as_ref(), one.salt.as_bytes()].concat());
+    let leaves = [leaf(&accepted[7]), leaf(&accepted[9])];
+    let items = leaves.map(|digest| Submission { account: kit.account, digest, detail: None });
+    kit.intake.accept(items.to_vec()).await.unwrap();
     let (later, _) = kit.seal(2, 2).await;
     kit.until(later, AnchorState::Final).await.unwrap();
-    for (digest, expected) in [(other.digest, Erasing::Taken), (leaf, Erasing::Erased), (other.digest, Erasing::Erased)] {
-        assert_eq!(kit.ledger.erase(kit.account, &digest, "k").await.unwrap(), expected);
+    for digest in [accepted[9].digest, leaves[0], leaves[1]] {
+        assert_eq!(kit.ledger.erase(kit.account, &digest, "k").await.unwrap(), Erasing::Erased);
     }
     let report = audit(&kit).await;
-    assert_eq!((report.findings, report.proofs), (vec![], 303));
+    assert_eq!((report.findings, report.proofs), (vec![], 304));
     // The look before anchoring, which a registry that takes older batches asks for again.
     let (root, size) = recheck(&kit.ledger, batch).await.expect("as it was sealed");
     assert_eq!((root, size), (kit.root(batch).await, 301));

@@ -1,12 +1,10 @@
 //! Items of `/writeProof`: each answered for by itself, none hidden, nothing bad stored.
 
 use sceau::ledger::accounts::Role;
-use sceau::ledger::proofs::erasures::Erasing;
 use serde_json::{Value, json};
 
 use super::kit::{kage, sha256};
 use crate::api::kit::problem;
-use crate::api::{erasure, receipt};
 
 const NOT_CONFORMING: &str = "Les informations ne sont pas conformes et ne peuvent donc pas être validées.";
 
@@ -141,21 +139,4 @@ async fn other_bodies_are_answered_and_nothing_is_stored() {
     assert_eq!(kage.service.stored().await, 0);
     body["allDatas"] = json!([]);
     assert_eq!(kage.ask("/writeProof", &token, &body).await, json!({ "resultat": {} }));
-}
-
-#[tokio::test]
-async fn the_leaf_of_an_erased_proof_is_no_hash() {
-    let kage = kage().await;
-    let alice = kage.speaker("alice", Role::Client).await;
-    let token = kage.login(&alice).await;
-    receipt::target(&kage.service, 31_337, receipt::REGISTRY).await;
-    kage.write(&alice, &token, json!([alice.item(&sha256("a"), "a")])).await;
-    let digest = sha256("a").parse().unwrap();
-    let proof = kage.service.ledger.proof(alice.account.id, &digest).await.unwrap().unwrap();
-    let leaf = erasure::leaf(&digest, &json!({ "salt": proof.salt })).to_string();
-    erasure::finalize(&kage.service).await;
-    assert_eq!(kage.service.ledger.erase(alice.account.id, &digest, "test").await.unwrap(), Erasing::Erased);
-    let answer = kage.write(&alice, &token, json!([alice.item(&leaf, "leaf"), alice.item(&sha256("b"), "b")])).await;
-    assert_eq!(answer["resultat"], json!({ "leaf": NOT_CONFORMING, "b": true }));
-    assert_eq!(answer["details"][0]["motif"], "preuve_effacee");
 }

@@ -7,6 +7,7 @@ mod leases;
 mod numbers;
 mod office;
 mod offline;
+mod upgrade;
 mod validations;
 
 use std::sync::Arc;

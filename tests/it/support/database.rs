@@ -24,6 +24,11 @@ pub async fn database() -> Database {
     create(TEMPLATE).await
 }
 
+/// One without any migration.
+pub async fn bare_database() -> Database {
+    create("template0").await
+}
+
 async fn create(template: &str) -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));

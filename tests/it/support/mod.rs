@@ -16,7 +16,7 @@ pub mod rpc;
 pub mod service;
 
 pub use anvil::{Anvil, anvil, anvil_with};
-pub use database::{Database, database};
+pub use database::{Database, bare_database, database};
 
 /// Where long steps are told: cargo shows it when a test fails.
 pub fn progress(line: &str) {

@@ -112,9 +112,6 @@ impl Outcome {
     /// The owner has no digests left for today.
     pub(super) const NONE_LEFT: Self = Self::refused(texts::NON_CONFORME, "quota_epuise");
 
-    /// Not a document's digest but the leaf of a proof that its owner had erased.
-    pub(super) const ERASED: Self = Self::refused(texts::NON_CONFORME, "preuve_effacee");
-
     /// It waits for its validators; registering it without them would go around them.
     pub(super) const AWAITING: Self = Self::refused(texts::PAS_ENCORE_VALIDE, "validation_en_attente");
     /// A validator refused it: that stands in this dialect, which has no word for asking again.

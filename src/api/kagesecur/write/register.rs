@@ -83,11 +83,8 @@ async fn accept(dialect: &Dialect, mut jobs: Vec<Job>, quotas: &Quotas<'_>) -> R
                     let held = dialect.api.ledger.held(account, &digests).await?;
                     settled.extend(of_account.iter().filter_map(|(at, one)| Some((*at, stands(held.get(&one.digest)?)))));
                 }
-                unsettled(&mut jobs, &settled);
-            }
-            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Erased) => {
-                settled.extend(erased(dialect, &jobs).await?);
-                unsettled(&mut jobs, &settled);
+                let known: HashSet<usize> = settled.iter().map(|(at, _)| *at).collect();
+                jobs.retain(|(at, _)| !known.contains(at));
             }
             // Refused in the transaction: another request took what was left.
             Err(IntakeError::Ledger(error)) => match *error {
@@ -102,13 +99,11 @@ async fn accept(dialect: &Dialect, mut jobs: Vec<Job>, quotas: &Quotas<'_>) -> R
 
 /// To the validators of each owner. Owners are served one after the other: when that fails half-way, repeating the request
 /// is safe.
-async fn wait(dialect: &Dialect, mut jobs: Vec<Job>) -> Result<Vec<(usize, Outcome)>> {
+async fn wait(dialect: &Dialect, jobs: Vec<Job>) -> Result<Vec<(usize, Outcome)>> {
     let mut settled = Vec::with_capacity(jobs.len());
     if !jobs.is_empty() {
         dialect.api.intake.admits()?;
     }
-    settled.extend(erased(dialect, &jobs).await?);
-    unsettled(&mut jobs, &settled);
     for (account, of_account) in by_account(&jobs) {
         let requests: Vec<Request> =
             of_account.iter().map(|(_, one)| Request { digest: one.digest, detail: one.detail.clone(), again: false }).collect();
@@ -120,23 +115,6 @@ async fn wait(dialect: &Dialect, mut jobs: Vec<Job>) -> Result<Vec<(usize, Outco
         settled.extend(of_account.iter().map(|(at, _)| *at).zip(outcomes));
     }
     Ok(settled)
-}
-
-/// Those whose place is taken by the leaf of an erased proof of their owner.
-async fn erased(dialect: &Dialect, jobs: &[Job]) -> Result<Vec<(usize, Outcome)>> {
-    let mut found = Vec::new();
-    for (account, of_account) in by_account(jobs) {
-        let digests: Vec<_> = of_account.iter().map(|(_, submission)| submission.digest).collect();
-        let gone = dialect.api.ledger.erased_leaves(account, &digests).await?;
-        found.extend(of_account.iter().filter(|(_, one)| gone.contains(&one.digest)).map(|(at, _)| (*at, Outcome::ERASED)));
-    }
-    Ok(found)
-}
-
-/// Leaves out what is settled.
-fn unsettled(jobs: &mut Vec<Job>, settled: &[(usize, Outcome)]) {
-    let known: HashSet<usize> = settled.iter().map(|(at, _)| *at).collect();
-    jobs.retain(|(at, _)| !known.contains(at));
 }
 
 fn by_account(jobs: &[Job]) -> BTreeMap<AccountId, Vec<&Job>> {

@@ -11,7 +11,7 @@ use crate::api::State;
 use crate::api::access::caller::Caller;
 use crate::api::error::{Code, Problem, Result};
 use crate::api::partner::item::{self, Fault, Read};
-use crate::api::partner::submit::{self, Acknowledged, Erased, Outcome};
+use crate::api::partner::submit::{self, Acknowledged, Outcome};
 use crate::api::promise;
 
 /// Waits for a place among those who wait for their commit, and how often.
@@ -129,10 +129,7 @@ pub async fn settle(api: &State, caller: &Caller, group: Group, stopped: &Stoppe
                 promised =
                     promise::sign(api, &caller.name, &records).map(|promise| Promised { promise, lines, count: records.len() });
                 for (at, told) in at.into_iter().zip(told) {
-                    answers[places[at]] = Some(match told {
-                        Some(told) => Answer::Told(Box::new(told.short())),
-                        None => Answer::Fault(item::erased()),
-                    });
+                    answers[places[at]] = Some(Answer::Told(Box::new(told.short())));
                 }
                 match ended {
                     Ended::Whole => {}
@@ -175,7 +172,7 @@ async fn accept(
         Ok(quota) => quota,
         Err(problem) => return (Vec::new(), Ended::Stopped(problem)),
     };
-    let (asked, ended) = match submit::ask(api, caller.account, &items, &api.ports, Erased::FailsAlone).await {
+    let (asked, ended) = match submit::ask(api, caller.account, &items, &api.ports).await {
         Ok(asked) => (asked, Ended::Whole),
         Err(problem) if problem.code() == Code::ValidatorsMissing => (Vec::new(), Ended::NoValidators),
         Err(problem) => return (Vec::new(), Ended::Stopped(problem)),
@@ -187,7 +184,7 @@ async fn accept(
             Ok(read) => read,
             Err(problem) => break Err(problem),
         };
-        match submit::accept(api, caller, read, again, &quota, &api.ports, Erased::FailsAlone).await {
+        match submit::accept(api, caller, read, again, &quota, &api.ports).await {
             // Too many wait for their commit at this moment: a stream has time.
             Err(problem) if problem.code() == Code::PoolFull && !api.ledger.gate().is_full() && tries < PLACE.1 => {
                 tries += 1;

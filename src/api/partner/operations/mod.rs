@@ -96,7 +96,7 @@ pub(in crate::api::partner) fn erase() -> Operation {
     one(Operation::new(PROOFS, "erase", "Erases salt and details of a final proof, for good"))
         .query::<erase::Wish>()
         .gives::<erase::Answer>(StatusCode::OK, "It is erased.", example)
-        .fails(&[Code::ConfirmationMissing, Code::ErasureTooEarly, Code::DecisionKept, Code::LeafSubmitted])
+        .fails(&[Code::ConfirmationMissing, Code::ErasureTooEarly, Code::DecisionKept])
 }
 
 pub(in crate::api::partner) fn proof() -> Operation {
@@ -212,7 +212,7 @@ pub(in crate::api::partner) fn decide() -> Operation {
         .about("The answer comes after the commit. Repeating a decision is safe; the first word of a validator stands.")
         .takes::<validation::Word>([("approve", json!({ "decision": "approve", "comment": "conforme" }))])
         .gives::<validation::View>(StatusCode::OK, "How it stands now.", waiting())
-        .fails(&[Code::ValidationSettled, Code::DecisionDiffers, Code::ProofErased, Code::PoolFull, Code::ReadOnly])
+        .fails(&[Code::ValidationSettled, Code::DecisionDiffers, Code::PoolFull, Code::ReadOnly])
 }
 
 pub(in crate::api::partner) fn decision_receipt() -> Operation {

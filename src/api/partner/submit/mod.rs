@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-pub(super) use self::store::{Erased, Outcome, accept, ask, merge};
+pub(super) use self::store::{Outcome, accept, ask, merge};
 use super::item::Read;
 use super::validation::Progress;
 use super::{Links, bulk, idempotency};
@@ -102,31 +102,15 @@ async fn whole(api: State, caller: Caller, body: JsonBytes, ports: Ports) -> Res
     let items = body::read(&body)?;
     let again = || body::read(&body);
     let quota = ask_quota(&api, &caller, &items).await?;
-    let outcomes = match store(&api, &caller, items, &again, &quota, &ports).await {
-        Err(problem) if problem.code() == Code::ProofErased => return Err(body::erased(&api, caller.account, &again()?).await?),
-        settled => settled?,
-    };
+    let asked = store::ask(&api, caller.account, &items, &ports).await?;
+    let accepted = store::accept(&api, &caller, items, &again, &quota, &ports).await?;
+    let outcomes = store::merge(asked, accepted);
     quota.note(fresh(&outcomes));
     let promised: Vec<Record> = outcomes.iter().filter_map(|(_, outcome)| outcome.promised()).collect();
     let promise = promise::sign(&api, &caller.name, &promised);
-    let told = acknowledge(&api, outcomes.into_iter().map(|(_, outcome)| outcome).collect()).await?;
-    let proofs: Vec<Acknowledged> = told.into_iter().flatten().collect();
+    let proofs = acknowledge(&api, outcomes.into_iter().map(|(_, outcome)| outcome).collect()).await?;
     let status = if proofs.iter().all(|proof| proof.created) { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Answer { proofs, promise })).into_response())
-}
-
-/// All of it or, but for what is to wait for validators, nothing.
-async fn store(
-    api: &State,
-    caller: &Caller,
-    items: Vec<Read>,
-    again: &(impl Fn() -> Result<Vec<Read>> + Sync),
-    quota: &Quota,
-    ports: &Ports,
-) -> Result<Vec<(usize, Outcome)>> {
-    let asked = store::ask(api, caller.account, &items, ports, Erased::FailsAll).await?;
-    let accepted = store::accept(api, caller, items, again, quota, ports, Erased::FailsAll).await?;
-    Ok(store::merge(asked, accepted))
 }
 
 /// What waits for validators costs nothing, nor does what they decide.
@@ -139,15 +123,15 @@ pub(super) fn fresh(outcomes: &[(usize, Outcome)]) -> u64 {
     outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Accepted(proof) if proof.fresh)).count() as u64
 }
 
-/// What is told of each outcome, in their order; `None` where nothing was stored.
-pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<Vec<Option<Acknowledged>>> {
+/// What is told of each outcome, in their order.
+pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<Vec<Acknowledged>> {
     // A batch that takes new proofs is not sealed: only older ones need a look.
     let mut older: Vec<u64> = outcomes.iter().filter_map(Outcome::older).collect();
     older.sort_unstable();
     older.dedup();
     let statuses = if older.is_empty() { HashMap::new() } else { api.ledger.batch_statuses(&older).await? };
     let told = |outcome| match outcome {
-        Outcome::Accepted(proof) => Some(Acknowledged {
+        Outcome::Accepted(proof) => Acknowledged {
             digest: proof.digest,
             status: statuses.get(&proof.batch).copied().unwrap_or(Status::Pending),
             batch: Some(proof.batch),
@@ -158,8 +142,8 @@ pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<V
             salt: proof.salt,
             validation: None,
             links: Some(Links::of(api, &proof.digest, proof.batch)),
-        }),
-        Outcome::Waiting(waiting) => Some(Acknowledged {
+        },
+        Outcome::Waiting(waiting) => Acknowledged {
             digest: waiting.digest,
             status: super::validation::status(waiting.state),
             batch: None,
@@ -170,8 +154,7 @@ pub(super) async fn acknowledge(api: &State, outcomes: Vec<Outcome>) -> Result<V
             salt: waiting.salt,
             validation: Some(Progress::from(&waiting)),
             links: Some(Links::waiting(api, &waiting.digest, waiting.id)),
-        }),
-        Outcome::Erased => None,
+        },
     };
     Ok(outcomes.into_iter().map(told).collect())
 }

@@ -1,6 +1,6 @@
 //! Storing what a submission holds: in the pool, or with its validators.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sceau_verifier::promise::Record;
 use sceau_verifier::{Digest, Salt};
@@ -17,22 +17,11 @@ use crate::ledger::intake::{Accepted, IntakeError, Submission};
 use crate::ledger::validations::{Asked, Request, Waiting};
 use crate::ports::Ports;
 
-/// What becomes of a submission in which a digest is the leaf of a proof that was erased.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::api::partner) enum Erased {
-    /// Nothing of it is stored: [`Code::ProofErased`].
-    FailsAll,
-    /// That item is [`Outcome::Erased`], the others are stored.
-    FailsAlone,
-}
-
 /// What became of one item.
 #[derive(Clone, Copy)]
 pub(in crate::api::partner) enum Outcome {
     Accepted(Accepted),
     Waiting(Waiting),
-    /// Not stored: its place is taken by the leaf of an erased proof.
-    Erased,
 }
 
 impl Outcome {
@@ -42,7 +31,7 @@ impl Outcome {
             Self::Accepted(proof) => {
                 promise::record((proof.digest, proof.salt), (proof.number, proof.batch), (proof.received_at, proof.anchor_by?))
             }
-            Self::Waiting(_) | Self::Erased => None,
+            Self::Waiting(_) => None,
         }
     }
 
@@ -65,15 +54,14 @@ async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Resul
 /// Stores what waits for validators; answers with the places of these items.
 ///
 /// # Errors
-/// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`], [`Code::ProofErased`].
+/// [`Code::ValidatorsMissing`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`].
 pub(in crate::api::partner) async fn ask(
     api: &State,
     account: AccountId,
     items: &[Read],
     ports: &Ports,
-    erased: Erased,
 ) -> Result<Vec<(usize, Outcome)>> {
-    let (mut places, mut requests): (Vec<usize>, Vec<Request>) = items
+    let (places, requests): (Vec<usize>, Vec<Request>) = items
         .iter()
         .enumerate()
         .filter(|(_, item)| item.validation)
@@ -83,36 +71,19 @@ pub(in crate::api::partner) async fn ask(
         return Ok(Vec::new());
     }
     api.intake.admits()?;
-    let mut outcomes = Vec::with_capacity(requests.len());
-    let asked = loop {
-        let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await) };
-        match in_time(api, asked).await? {
-            Err(LedgerError::Erased) if erased == Erased::FailsAlone => {
-                let digests: Vec<Digest> = requests.iter().map(|request| request.digest).collect();
-                let gone = api.ledger.erased_leaves(account, &digests).await?;
-                let (at, left) = places.into_iter().zip(requests).partition::<Vec<_>, _>(|(_, one)| gone.contains(&one.digest));
-                // Nothing would be left out, again and again.
-                if at.is_empty() {
-                    return Err(Code::Unavailable.because(LedgerError::Erased).retry_after(2));
-                }
-                outcomes.extend(at.into_iter().map(|(at, _)| (at, Outcome::Erased)));
-                (places, requests) = left.into_iter().unzip();
-            }
-            settled => break settled?,
-        }
-    };
-    let asked = asked.into_iter().map(|asked| match asked {
+    let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await?) };
+    let asked: Vec<Asked> = in_time(api, asked).await?;
+    let outcomes = asked.into_iter().map(|asked| match asked {
         Asked::Waiting(waiting) => Outcome::Waiting(waiting),
         Asked::Accepted(accepted) => Outcome::Accepted(accepted),
     });
-    outcomes.extend(places.into_iter().zip(asked));
-    Ok(outcomes)
+    Ok(places.into_iter().zip(outcomes).collect())
 }
 
 /// Accepts the others; one that waits, or was refused, is answered as it stands. `again` reads the items anew.
 ///
 /// # Errors
-/// [`Code::QuotaExceeded`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`], [`Code::ProofErased`].
+/// [`Code::QuotaExceeded`], [`Code::PoolFull`], [`Code::Unavailable`], [`Code::ReadOnly`].
 pub(in crate::api::partner) async fn accept(
     api: &State,
     caller: &Caller,
@@ -120,12 +91,11 @@ pub(in crate::api::partner) async fn accept(
     again: &(impl Fn() -> Result<Vec<Read>> + Sync),
     quota: &Quota,
     ports: &Ports,
-    erased: Erased,
 ) -> Result<Vec<(usize, Outcome)>> {
     // One for each item, so that it does not matter which of them are held.
     let mut salts = vec![[0; Salt::LEN]; items.len()];
     ports.entropy.fill(salts.as_flattened_mut());
-    in_time(api, accept_all(api, caller, items, again, quota, (&salts, erased))).await
+    in_time(api, accept_all(api, caller, items, again, quota, &salts)).await
 }
 
 async fn accept_all(
@@ -134,21 +104,18 @@ async fn accept_all(
     items: Vec<Read>,
     again: &(impl Fn() -> Result<Vec<Read>> + Sync),
     quota: &Quota,
-    (drawn, erased): (&[[u8; Salt::LEN]], Erased),
+    drawn: &[[u8; Salt::LEN]],
 ) -> Result<Vec<(usize, Outcome)>> {
     let account = caller.account;
-    let direct =
-        || -> Result<Vec<Digest>> { Ok(again()?.into_iter().filter(|item| !item.validation).map(|item| item.digest).collect()) };
     let mut items = Some(items);
-    let (mut held, mut gone): (HashMap<Digest, Waiting>, HashSet<Digest>) = Default::default();
-    // Three times at most, unless digests begin to wait at this very moment. What is held or gone is seldom there, so the items are
+    let mut held: HashMap<Digest, Waiting> = HashMap::new();
+    // Twice at most, unless digests begin to wait at this very moment. What is held is seldom there, so the items are
     // handed over for good, and read again when they are needed again.
     for _ in 0..4 {
         let (mut places, mut rest, mut salts, mut outcomes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (at, item) in items.take().map_or_else(again, Ok)?.into_iter().enumerate() {
             match held.get(&item.digest) {
                 _ if item.validation => {}
-                _ if gone.contains(&item.digest) => outcomes.push((at, Outcome::Erased)),
                 Some(waiting) => outcomes.push((at, Outcome::Waiting(*waiting))),
                 None => {
                     places.push(at);
@@ -163,10 +130,8 @@ async fn accept_all(
                 return Ok(outcomes);
             }
             Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::Held) => {
-                held = api.ledger.held(account, &direct()?).await?;
-            }
-            Err(IntakeError::Ledger(error)) if erased == Erased::FailsAlone && matches!(*error, LedgerError::Erased) => {
-                gone = api.ledger.erased_leaves(account, &direct()?).await?;
+                let direct = again()?.into_iter().filter(|item| !item.validation);
+                held = api.ledger.held(account, &direct.map(|item| item.digest).collect::<Vec<_>>()).await?;
             }
             Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
             Err(error) => return Err(error.into()),
