@@ -130,7 +130,7 @@ async fn seal(ledger: &Ledger, intake: &Intake, account: AccountId, entries: u64
         ledger.include_anchor(&lease, target, number, &place).await?;
         let evidence = serde_json::to_string(&anchor.evidence)?;
         ledger.finalize_anchor(&lease, target, number, &place, &evidence).await?;
-        trust.block_hashes.push(anchor.block_hash);
+        trust.block_hashes.insert(anchor.block_hash);
     }
     Ok(trust)
 }

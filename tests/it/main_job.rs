@@ -237,7 +237,7 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
 
         // Another byte anywhere in the receipt: every one with the fast verifier in-process, some with both programs.
         let document = sceau_verifier::Digest::of(&std::fs::read(&file).expect("a file"));
-        let trust = sceau_verifier::Trust { block_hashes: vec![block_hash.parse().expect("a hash")], ..Default::default() };
+        let trust = sceau_verifier::Trust { block_hashes: [block_hash.parse().expect("a hash")].into(), ..Default::default() };
         let report = |bytes: &[u8]| sceau_verifier::verify::verify_bytes(&document, bytes, &trust);
         assert_eq!(report(&bytes).verdict, sceau_verifier::Verdict::Verified);
         for place in 0..bytes.len() {

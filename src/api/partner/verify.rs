@@ -1,5 +1,7 @@
 //! `POST /v1/verify`: the operator's own word on a digest or a receipt.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use sceau_verifier::verify::AnchorReport;
 use sceau_verifier::{Address, ChainRef, Digest, Hash32, Receipt, Report, Trust, Verdict};
@@ -169,7 +171,8 @@ async fn judge(api: &State, document: &Digest, receipt: &Receipt) -> Result<(Rep
     let status = api.ledger.batch_status(batch).await?;
     let known = api.ledger.anchors(batch).await?;
     let finals = known.iter().filter(|anchor| anchor.state == AnchorState::Final);
-    let mut block_hashes: Vec<Hash32> = finals.filter_map(|anchor| anchor.place).map(|place| place.block_hash.into()).collect();
+    let mut block_hashes: BTreeSet<Hash32> =
+        finals.filter_map(|anchor| anchor.place).map(|place| place.block_hash.into()).collect();
     block_hashes.extend(blocks_of_decisions(api, receipt).await?);
     let ours: Vec<(Option<ChainRef>, Address)> =
         known.iter().map(|anchor| (ChainRef::new(anchor.chain_id), anchor.registry.into())).collect();

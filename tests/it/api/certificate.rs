@@ -96,7 +96,7 @@ async fn the_life_of_a_certificate() {
     assert!(!text.contains("PAS ENCORE"), "{text}");
     assert!(pages(&done) >= 2);
     // What was attached verifies offline.
-    let trust = Trust { block_hashes: vec![anchored.0.block_hash.into()], ..Trust::default() };
+    let trust = Trust { block_hashes: [anchored.0.block_hash.into()].into(), ..Trust::default() };
     assert_eq!(verify::verify_bytes(&digest(1), &inside, &trust).verdict, Verdict::Verified);
 
     assert_eq!(done, pdf(&service, digest(1), &token, "fr").await, "the same bytes each time");

@@ -84,7 +84,7 @@ async fn the_life_of_a_receipt() {
     assert_eq!((&asked["verdict"], &asked["code"]), (&"not_yet".into(), &"no_evidence".into()));
 
     finish(&service, target, batch, &anchored).await;
-    let trust = Trust { block_hashes: vec![anchored.0.block_hash.into()], registry: Some(REGISTRY.into()), chain: None };
+    let trust = Trust { block_hashes: [anchored.0.block_hash.into()].into(), registry: Some(REGISTRY.into()), chain: None };
     for number in 0..5 {
         let answer = service.get(&format!("{}?final=true", path(digest(number))), &token).await;
         assert_eq!(answer.status(), StatusCode::OK);

@@ -1,5 +1,7 @@
 //! The steps of SPEC.md §4 that need no node: pure functions of the document's digest, the receipt and the auditor's trust.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::decisions::{self, DecisionReport};
@@ -13,7 +15,7 @@ use crate::{BatchHeader, Digest, entry, path};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Hashes of blocks that the auditor knows to be on the chain.
-    pub block_hashes: Vec<Hash32>,
+    pub block_hashes: BTreeSet<Hash32>,
     /// The registry that the operator is known to use. Without it the receipt names its own.
     pub registry: Option<Address>,
     /// The chain that counts. Without it the receipt names its own.

@@ -125,7 +125,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String>
             "--many" if inline.is_none() => many = true,
             "--any-document" if inline.is_none() => any_document = true,
             "--digests" => once(&name, &mut digests, value()?)?,
-            "--block-hash" => trust.block_hashes.push(hex(&name, &value()?)?),
+            "--block-hash" => {
+                trust.block_hashes.insert(hex(&name, &value()?)?);
+            }
             "--registry" => once(&name, &mut trust.registry, hex(&name, &value()?)?)?,
             "--chain" => {
                 let chain = value()?.parse().map_err(|error| format!("--chain: {error}"))?;

@@ -5,7 +5,6 @@ mod many;
 mod print;
 mod promise;
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
@@ -13,7 +12,7 @@ use args::{Args, Look, Request, Source};
 
 use crate::verdict::Verdict;
 use crate::verify::{self, Passed, Report, Trust};
-use crate::{Digest, Hash32, certificate, receipt};
+use crate::{Digest, certificate, receipt};
 
 const USAGE_STATUS: u8 = 2;
 
@@ -96,8 +95,6 @@ fn check(look: &Look, document: &Digest, receipt: &receipt::Receipt) -> Report {
 /// What receipts are held against, and the node that is asked, if one is.
 struct Judge<'a> {
     look: &'a Look,
-    /// The blocks that the auditor knows, ascending.
-    blocks: Vec<Hash32>,
     passed: Option<Passed>,
     #[cfg(feature = "rpc")]
     node: Option<crate::rpc::Node>,
@@ -105,40 +102,21 @@ struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     fn of(look: &'a Look, passed: Option<Passed>) -> Self {
-        let mut blocks = look.trust.block_hashes.clone();
-        blocks.sort_unstable();
         Self {
             look,
-            blocks,
             passed,
             #[cfg(feature = "rpc")]
             node: look.rpc.as_deref().map(crate::rpc::Node::new),
         }
     }
 
-    /// The trust as far as it concerns this receipt: of many blocks those that it names are found sooner than each of its anchors
-    /// among all of them.
-    fn trust(&self, receipt: &receipt::Receipt) -> Cow<'_, Trust> {
-        const FEW: usize = 16;
-        let trust = &self.look.trust;
-        if self.blocks.len() <= FEW {
-            return Cow::Borrowed(trust);
-        }
-        let nested = receipt.decisions.iter().flat_map(|decision| &decision.receipt.anchors);
-        let named = receipt.anchors.iter().chain(nested).map(|anchor| anchor.block_hash);
-        let known = named.filter(|hash| self.blocks.binary_search(hash).is_ok());
-        // One stands for all others: that some are known makes a difference.
-        let block_hashes = known.chain(self.blocks.first().copied()).collect();
-        Cow::Owned(Trust { block_hashes, ..*trust })
-    }
-
     fn verify(&self, document: &Digest, receipt: &receipt::Receipt) -> Report {
-        let trust = self.trust(receipt);
+        let trust = &self.look.trust;
         #[cfg(feature = "rpc")]
         if let Some(node) = &self.node {
-            return crate::rpc::verify(document, receipt, &trust, node, self.look.finality());
+            return crate::rpc::verify(document, receipt, trust, node, self.look.finality());
         }
-        verify::verify_among(document, receipt, &trust, self.passed.as_ref())
+        verify::verify_among(document, receipt, trust, self.passed.as_ref())
     }
 }
 

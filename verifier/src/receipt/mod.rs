@@ -213,7 +213,7 @@ pub(crate) fn print_tail(batch: &Batch, anchors: &[Anchor], decisions: &[Decisio
 
 impl std::fmt::Display for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| std::fmt::Error)?)
+        f.write_str(std::str::from_utf8(&self.to_bytes()).map_err(|_| std::fmt::Error)?)
     }
 }
 

@@ -98,7 +98,7 @@ pub fn accepted() -> Vec<Case> {
     let both = sealed.receipt(5, two_chains(&sealed));
     cases.push(case("valid-two-chains", &both, Code::Ok));
     let mut second = case("valid-two-chains-second-trusted", &both, Code::Ok);
-    second.trust.block_hashes.remove(0);
+    second.trust.block_hashes.remove(&both.anchors[0].block_hash);
     cases.push(second);
     let mut named = case("valid-two-chains-one-pinned", &both, Code::Ok);
     named.trust.chain = Some(both.anchors[1].chain);
@@ -123,7 +123,7 @@ pub fn undecided() -> Vec<Case> {
     let mut both = sealed.receipt(5, two_chains(&sealed));
     both.anchors[1].evidence = None;
     let mut other = case("notyet-one-not-trusted-one-without-evidence", &both, Code::NoEvidence);
-    other.trust.block_hashes.remove(0);
+    other.trust.block_hashes.remove(&both.anchors[0].block_hash);
     cases.push(other);
     let mut none = case("unknown-one-without-evidence", &both, Code::NoTrustedBlock);
     none.trust = Trust::default();
@@ -150,7 +150,7 @@ pub fn refused_by_trust() -> Vec<Case> {
         with("invalid-pinned-to-another-registry", Code::RegistryMismatch, &|trust| {
             trust.registry = Some([0x5b; 20].into());
         }),
-        with("invalid-block-not-trusted", Code::BlockNotTrusted, &|trust| trust.block_hashes = vec![[9; 32].into()]),
+        with("invalid-block-not-trusted", Code::BlockNotTrusted, &|trust| trust.block_hashes = [[9; 32].into()].into()),
     ]
 }
 
