@@ -43,7 +43,7 @@ pub trait Case: Send + Sync + 'static {
     /// Body of the n-th request; no two are the same.
     fn body(&self, n: u64) -> Bytes;
     /// Whether this answers the n-th request.
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool;
+    fn is_answer(&self, n: u64, status: StatusCode, body: &Bytes) -> bool;
 }
 
 /// How much is asked of whom.

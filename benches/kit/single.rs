@@ -48,7 +48,7 @@ impl Case for Single {
         format!(r#"{{"proofs":[{{"digest":"{}"}}]}}"#, digest(n)).into()
     }
 
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+    fn is_answer(&self, n: u64, status: StatusCode, body: &Bytes) -> bool {
         status == StatusCode::CREATED
             && LENGTH.contains(&body.len())
             && serde_json::from_slice::<Answer>(body)

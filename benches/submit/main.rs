@@ -34,7 +34,7 @@ use self::kit::peers;
 use self::kit::report::{self, Aim, Row};
 use self::kit::server::{self, Served};
 use self::kit::single::Single;
-use self::many::{Lines, Many};
+use self::many::{Lines, Many, Prepared};
 
 /// As the service has.
 #[global_allocator]
@@ -147,25 +147,29 @@ fn measure(server: &Runtime, client: &Runtime, stage: &Stage, requests: u64, bul
         }
     }
 
-    let mut many = |name: &str, case: Arc<dyn Case>, size: u64| -> Result<()> {
-        let requests = bulk.div_ceil(size);
-        let mut plan = plan(service, Some(token), Http::One, 2, requests, None);
-        plan.first = 0;
-        let submitted = client.block_on(load::run(&plan, case))?;
-        let copied = server.block_on(copy_again(&stage.database.pool, requests * size))?;
-        rows.push(Row {
-            case: format!("submit, {name}, 2 at once"),
-            value: (requests * size) as f64 / submitted.took.as_secs_f64(),
-            against: "COPY of the same rows, same indexes".into(),
-            limit: (requests * size) as f64 / copied.as_secs_f64(),
-            unit: "/s",
-            aim: Aim::AtLeast(0.7),
-        });
-        Ok(())
-    };
-    many("10,000 a request", Arc::new(Many), Many::COUNT)?;
-    many("50,000 lines a request", Arc::new(Lines), Lines::COUNT)?;
+    rows.push(many(server, client, stage, "10,000 a request", bulk, Many, Many::COUNT)?);
+    rows.push(many(server, client, stage, "50,000 lines a request", bulk, Lines, Lines::COUNT)?);
     Ok(rows)
+}
+
+/// Many digests a request, beside COPY of the same rows.
+fn many(server: &Runtime, client: &Runtime, stage: &Stage, name: &str, digests: u64, case: impl Case, size: u64) -> Result<Row> {
+    let (service, token) = &stage.service;
+    let requests = digests.div_ceil(size);
+    let authorization = Some(token.clone());
+    let plan = Plan { address: service.address, authorization, http: Http::One, at_once: 2, requests, rate: None, first: 0 };
+    let case = Arc::new(Prepared::new(case, requests));
+    let submitted = client.block_on(load::run(&plan, Arc::clone(&case) as _))?;
+    ensure!(case.is_answered(), "{name}: not every digest was answered as it should be");
+    let copied = server.block_on(copy_again(&stage.database.pool, requests * size))?;
+    Ok(Row {
+        case: format!("submit, {name}, 2 at once"),
+        value: (requests * size) as f64 / submitted.took.as_secs_f64(),
+        against: "COPY of the same rows, same indexes".into(),
+        limit: (requests * size) as f64 / copied.as_secs_f64(),
+        unit: "/s",
+        aim: Aim::AtLeast(0.7),
+    })
 }
 
 /// The service alone.

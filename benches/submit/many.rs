@@ -1,5 +1,7 @@
 //! Many digests a request: in one piece, and as lines.
 
+use std::sync::Mutex;
+
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use sceau_verifier::Digest;
@@ -7,6 +9,45 @@ use serde::Deserialize;
 
 use super::kit::load::Case;
 use super::kit::single::{Answer, digest};
+
+/// A case whose bodies are made before the clock runs, and whose answers are checked after it: as the rows are made that COPY sends.
+pub struct Prepared<C> {
+    case: C,
+    bodies: Vec<Bytes>,
+    answers: Mutex<Vec<(u64, StatusCode, Bytes)>>,
+}
+
+impl<C: Case> Prepared<C> {
+    /// Of the first requests.
+    pub fn new(case: C, requests: u64) -> Self {
+        Self { bodies: (0..requests).map(|n| case.body(n)).collect(), answers: Mutex::default(), case }
+    }
+
+    /// Whether each was answered, and rightly.
+    pub fn is_answered(&self) -> bool {
+        let answers = self.answers.lock().expect("no check has panicked");
+        answers.len() == self.bodies.len() && answers.iter().all(|(n, status, body)| self.case.is_answer(*n, *status, body))
+    }
+}
+
+impl<C: Case> Case for Prepared<C> {
+    fn path(&self) -> &'static str {
+        self.case.path()
+    }
+
+    fn media(&self) -> &'static str {
+        self.case.media()
+    }
+
+    fn body(&self, n: u64) -> Bytes {
+        self.bodies[n as usize].clone()
+    }
+
+    fn is_answer(&self, n: u64, status: StatusCode, body: &Bytes) -> bool {
+        self.answers.lock().expect("no check has panicked").push((n, status, body.clone()));
+        status.is_success()
+    }
+}
 
 /// The n-th digest of those that come many at a time.
 fn bulk_digest(n: u64) -> Digest {
@@ -32,7 +73,7 @@ impl Case for Many {
         format!(r#"{{"proofs":[{}]}}"#, items.join(",")).into()
     }
 
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+    fn is_answer(&self, n: u64, status: StatusCode, body: &Bytes) -> bool {
         status == StatusCode::CREATED
             && serde_json::from_slice::<Answer>(body).is_ok_and(|answer| {
                 answer.proofs.len() == Self::COUNT as usize
@@ -80,7 +121,7 @@ impl Case for Lines {
         Self::digests(n).map(|digest| format!("{{\"digest\":\"{digest}\"}}\n")).collect::<String>().into()
     }
 
-    fn is_answer(&self, n: u64, status: StatusCode, body: &[u8]) -> bool {
+    fn is_answer(&self, n: u64, status: StatusCode, body: &Bytes) -> bool {
         let said: Result<Vec<Said>, serde_json::Error> = serde_json::Deserializer::from_slice(body).into_iter().collect();
         let Ok(said) = said else { return false };
         let told = said.iter().filter(|line| line.created).filter_map(|line| line.digest);

@@ -219,7 +219,7 @@ async fn numbers_from_a_sequence_leave_holes() {
     let account = account(&ledger, "holes").await;
     let (intake, _lanes) = Intake::start(&ledger, &(Arc::new(SystemEntropy) as _), Limits::default());
     let broken = "create sequence numbers; do $x$ begin
-        execute replace(pg_get_functiondef('accept_new'::regproc), 'v_last + i.place', 'nextval(''numbers'')'); end $x$";
+        execute replace(pg_get_functiondef('accept_new'::regproc), 'i.number, v_anchor_by', 'nextval(''numbers''), v_anchor_by'); end $x$";
     sqlx::raw_sql(broken).execute(&database.pool).await.expect("replaced");
     sqlx::query("update accounts set digests_per_day = 2").execute(&database.pool).await.unwrap();
     let submit = async |numbers: std::ops::Range<u64>| {
@@ -231,7 +231,7 @@ async fn numbers_from_a_sequence_leave_holes() {
     assert!(refused.contains("do not follow"), "{refused}");
     let unguarded = "do $x$ begin
         execute replace(replace(pg_get_functiondef('count_proofs'::regproc), 'v_counted <> v_groups', 'false'),
-          'and c.last + 1 = n.first and c.last + n.digests = n.last', ''); end $x$";
+          'and c.last + 1 = w.first and c.last + w.digests = w.last', ''); end $x$";
     sqlx::raw_sql(unguarded).execute(&database.pool).await.expect("replaced");
     assert!(submit(3..4).await.is_ok());
     let report = sceau::audit::run(&ledger, &[], |_| ()).await.expect("a report");
