@@ -10,8 +10,9 @@ use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};
 use sceau::ledger::intake::{Accepted, Detail, Intake, Limits, Submission};
 use sceau::ledger::kagesecur::import::DeclaredDocument;
-use sceau::ledger::validations::{Asked, Request};
+use sceau::ledger::validations::{Asked, Request, Rounds};
 use sceau::ports::{Clock, Ports, SystemClock, SystemEntropy};
+use sceau_verifier::Salt;
 use sceau_verifier::decision::Choice;
 use sqlx::{PgPool, Row};
 use time::OffsetDateTime;
@@ -53,7 +54,7 @@ impl Client {
         while !self.stop.load(Ordering::Relaxed) {
             let account = self.accounts[draw.below(self.accounts.len() as u64) as usize];
             let pick = |draw: &mut Draw| digest(3, draw.below(4_000));
-            match draw.below(10) {
+            match draw.below(11) {
                 0 => {
                     let one = pick(&mut draw);
                     let request = Request { digest: one, detail: None, again: true };
@@ -82,16 +83,31 @@ impl Client {
                     let salts = vec![[draw.below(250) as u8; 16]; documents.len()];
                     log.failed += u64::from(self.ledger.import_documents(&documents, &salts).await.is_err());
                 }
+                2 => {
+                    // One that is to wait and others that are not, in one transaction.
+                    let wished = pick(&mut draw);
+                    let request = Request { digest: wished, detail: None, again: false };
+                    let items: Vec<Submission> = (0..=draw.below(20))
+                        .map(|_| Submission { account, digest: pick(&mut draw), detail: None })
+                        .filter(|item| item.digest != wished)
+                        .collect();
+                    let salts = vec![Salt::from([draw.below(250) as u8; 16]); items.len()];
+                    let rounds = Rounds::draw(vec![request], &ports);
+                    match self.ledger.await_and_accept(account, &rounds, &items, &salts).await {
+                        Ok((_, accepted)) => log.accepted.extend(accepted.into_iter().map(|accepted| (account, accepted))),
+                        Err(_) => log.failed += 1,
+                    }
+                }
                 kind => {
                     let mut items: Vec<Submission> = (0..=draw.below(40))
                         .map(|_| {
                             // Several accounts in one call, which the intake makes of several submissions anyway.
                             let others = self.accounts[draw.below(self.accounts.len() as u64) as usize];
-                            let account = if kind > 7 { others } else { account };
+                            let account = if kind > 8 { others } else { account };
                             Submission { account, digest: pick(&mut draw), detail: None }
                         })
                         .collect();
-                    if kind == 2 {
+                    if kind == 3 {
                         // What Postgres cannot store: the whole call fails, with its neighbours in the same commit.
                         items.last_mut().unwrap().detail = Some(Detail { file_name: Some("\0".into()), ..Detail::default() });
                     }
