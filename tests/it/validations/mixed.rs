@@ -12,6 +12,12 @@ fn mixed(numbers: &[u64]) -> Value {
     json!({ "proofs": numbers.iter().enumerate().map(item).collect::<Vec<_>>() })
 }
 
+/// Sends a body as it is.
+async fn send(service: &Service, token: &str, body: String, headers: &[(&str, &str)]) -> reqwest::Response {
+    let request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(token).body(body);
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+}
+
 async fn per_day(service: &Service, digests: Option<u64>) {
     let digests_per_day = Change::Set(digests);
     let changes = Changes { requests_per_second: Change::Keep, burst: Change::Keep, digests_per_day };
@@ -36,16 +42,12 @@ async fn what_the_database_refuses_for_the_quota_leaves_nothing_behind() {
     // How the account stands is remembered for some seconds: what is asked before sees no limit, the database does.
     assert_eq!(service.propose(&office.token, &mixed(&[1, 2])).await.0, 201);
     per_day(&service, Some(1)).await;
-    let send = async |key: Option<&str>| {
-        let body = mixed(&[3, 4, 5]).to_string();
-        let mut request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(&office.token).body(body);
-        request = request.header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        request.send().await.unwrap()
+    let json = ("content-type", "application/json");
+    let send = async |key: &str| {
+        let headers = [json, ("idempotency-key", key)];
+        send(&service, &office.token, mixed(&[3, 4, 5]).to_string(), &headers[..1 + usize::from(!key.is_empty())]).await
     };
-    for key in [None, Some("k")] {
+    for key in ["", "k"] {
         let refused = send(key).await;
         let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=86_400).contains(&wait), "{wait}");
@@ -55,7 +57,7 @@ async fn what_the_database_refuses_for_the_quota_leaves_nothing_behind() {
         problem(service.get(&format!("/v1/proofs/{}", digest(3)), &office.token).await, 404, "proof_unknown").await;
     }
     per_day(&service, None).await;
-    let first: Value = send(Some("k")).await.json().await.unwrap();
+    let first: Value = send("k").await.json().await.unwrap();
     let created = first["proofs"].as_array().unwrap().iter().filter(|proof| proof["created"] == true).count();
     assert_eq!((created, stored(&service).await), (3, (3, 2)), "{first}");
 }
@@ -122,8 +124,8 @@ async fn a_stream_tells_what_was_stored_line_by_line() {
     assert_eq!(service.propose(&office.token, &mixed(&[1, 2])).await.0, 201);
     per_day(&service, Some(1)).await;
     let body: String = mixed(&[3, 4, 5])["proofs"].as_array().unwrap().iter().map(|item| format!("{item}\n")).collect();
-    let request = service.client.post(format!("{}/v1/proofs", service.base)).bearer_auth(&office.token).body(body);
-    let answer = request.header("content-type", "application/x-ndjson").send().await.unwrap().text().await.unwrap();
+    let media = [("content-type", "application/x-ndjson")];
+    let answer = send(&service, &office.token, body, &media).await.text().await.unwrap();
     let lines: Vec<Value> = answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["status"], &lines[0]["created"]), (&json!("awaiting_validation"), &json!(true)), "{answer}");
     for line in &lines[1..3] {
