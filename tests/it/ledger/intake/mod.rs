@@ -1,6 +1,7 @@
 //! Accepting: durable, idempotent, and complete when its batch is sealed.
 
 mod sealing;
+mod terms;
 
 use std::collections::HashMap;
 use std::sync::Arc;
