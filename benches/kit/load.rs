@@ -19,19 +19,6 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// HTTP/2 requests at once on one connection.
-const STREAMS: usize = 64;
-
-/// Which HTTP is spoken.
-#[allow(dead_code, reason = "not every bench speaks both")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Http {
-    /// One request at a time on each connection.
-    One,
-    /// 64 streams a connection.
-    Two,
-}
-
 /// What is asked, and what an answer must be.
 pub trait Case: Send + Sync + 'static {
     /// Path of the request.
@@ -53,8 +40,8 @@ pub struct Plan {
     pub address: SocketAddr,
     /// Sent as `Authorization`, where there is one.
     pub authorization: Option<String>,
-    /// Which HTTP.
-    pub http: Http,
+    /// Requests at once on one connection: one by one it is HTTP/1.1, more of them are streams of HTTP/2.
+    pub streams: usize,
     /// Requests at once.
     pub at_once: usize,
     /// Requests altogether.
@@ -93,18 +80,12 @@ impl Outcome {
 /// At the first connection that fails or answer that is not right: figures of a run with errors mean nothing.
 pub async fn run(plan: &Plan, case: Arc<dyn Case>) -> Result<Outcome> {
     let mut senders = Vec::new();
-    match plan.http {
-        Http::One => {
-            for _ in 0..plan.at_once {
-                senders.push(Sender::One(Box::new(one(plan.address).await?)));
-            }
-        }
-        Http::Two => {
-            for _ in 0..plan.at_once.div_ceil(STREAMS) {
-                let sender = two(plan.address).await?;
-                let left = plan.at_once - senders.len();
-                senders.extend((0..left.min(STREAMS)).map(|_| Sender::Two(sender.clone())));
-            }
+    for on_one in (0..plan.at_once).step_by(plan.streams).map(|before| plan.streams.min(plan.at_once - before)) {
+        if plan.streams == 1 {
+            senders.push(Sender::One(Box::new(one(plan.address).await?)));
+        } else {
+            let sender = two(plan.address).await?;
+            senders.extend((0..on_one).map(|_| Sender::Two(sender.clone())));
         }
     }
     let started = Instant::now();

@@ -1,6 +1,7 @@
 //! Figures beside what they are measured against.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
@@ -21,17 +22,8 @@ pub struct Row {
     pub aim: Aim,
 }
 
-/// What a ratio should be.
-#[allow(dead_code, reason = "not every bench has all of these aims")]
-#[derive(Debug, Clone, Copy)]
-pub enum Aim {
-    /// At least so much.
-    AtLeast(f64),
-    /// At most so much.
-    AtMost(f64),
-    /// Nothing: shown to read the others by.
-    None,
-}
+/// What a ratio should be: from 0 to the most it may be, or from the least to infinity. `None`: the row is shown to read others by.
+pub type Aim = Option<RangeInclusive<f64>>;
 
 impl Row {
     fn ratio(&self) -> f64 {
@@ -39,11 +31,13 @@ impl Row {
     }
 
     fn reached(&self) -> Option<bool> {
-        match self.aim {
-            Aim::AtLeast(aim) => Some(self.ratio() >= aim),
-            Aim::AtMost(aim) => Some(self.ratio() <= aim),
-            Aim::None => None,
-        }
+        self.aim.as_ref().map(|aim| aim.contains(&self.ratio()))
+    }
+
+    /// The bound of the aim, with its name and its sign.
+    fn bound(&self) -> Option<(&'static str, char, f64)> {
+        let aim = self.aim.as_ref()?;
+        Some(if aim.end().is_finite() { ("at_most", '≤', *aim.end()) } else { ("at_least", '≥', *aim.start()) })
     }
 }
 
@@ -53,11 +47,7 @@ pub fn print(bench: &str, facts: &Value, rows: &[Row], as_json: bool) {
         let rows: Vec<Value> = rows
             .iter()
             .map(|row| {
-                let aim = match row.aim {
-                    Aim::AtLeast(aim) => json!({ "at_least": aim }),
-                    Aim::AtMost(aim) => json!({ "at_most": aim }),
-                    Aim::None => Value::Null,
-                };
+                let aim = row.bound().map_or(Value::Null, |(name, _, aim)| json!({ name: aim }));
                 json!({ "case": row.case, "value": row.value, "unit": row.unit, "against": row.against, "limit": row.limit,
                     "ratio": row.ratio(), "aim": aim, "reached": row.reached() })
             })
@@ -67,11 +57,8 @@ pub fn print(bench: &str, facts: &Value, rows: &[Row], as_json: bool) {
     }
     let mut text = format!("{bench} ({facts})\n");
     for row in rows {
-        let aim = match (row.aim, row.reached()) {
-            (Aim::AtLeast(aim), reached) => format!("aim ≥ {aim}: {}", if reached == Some(true) { "reached" } else { "missed" }),
-            (Aim::AtMost(aim), reached) => format!("aim ≤ {aim}: {}", if reached == Some(true) { "reached" } else { "missed" }),
-            (Aim::None, _) => String::new(),
-        };
+        let told = if row.reached() == Some(true) { "reached" } else { "missed" };
+        let aim = row.bound().map_or_else(String::new, |(_, sign, aim)| format!("aim {sign} {aim}: {told}"));
         let _ = writeln!(
             text,
             "  {:<44} {:>12.1} {:<5} against {:<44} {:>12.1}   ratio {:>6.3}   {aim}",

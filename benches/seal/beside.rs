@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use sceau::pipeline::seal::Sealer;
 use sqlx::postgres::PgPool;
 
-use crate::kit::load::{self, Http, Outcome, Plan};
-use crate::kit::report::{Aim, Row};
+use crate::kit::load::{self, Outcome, Plan};
+use crate::kit::report::Row;
 use crate::kit::server::Served;
 use crate::kit::single::Single;
 use crate::limits::checkpoint;
@@ -33,7 +33,7 @@ pub async fn measure(
         let plan = Plan {
             address: served.address,
             authorization: Some(token.clone()),
-            http: Http::One,
+            streams: 1,
             at_once: AT_ONCE,
             requests,
             rate,
@@ -65,7 +65,7 @@ pub async fn measure(
     let mut without = Outcome { took: before.took + after.took, latencies: [before.latencies, after.latencies].concat() };
     without.latencies.sort_unstable();
     let mut rows = Vec::new();
-    for (share, aim) in [(0.5, Aim::None), (0.99, Aim::AtMost(2.0)), (0.999, Aim::None)] {
+    for (share, aim) in [(0.5, None), (0.99, Some(0.0..=2.0)), (0.999, None)] {
         rows.push(Row {
             case: format!("submit p{} at {rate:.0}/s, {covered:.0} % beside sealing", share * 100.0),
             value: during.quantile(share).as_secs_f64() * 1e3,
@@ -81,7 +81,7 @@ pub async fn measure(
         against: "seal alone".into(),
         limit: alone.as_secs_f64() * 1e3,
         unit: "ms",
-        aim: Aim::None,
+        aim: None,
     });
     Ok(rows)
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Postgres, Transaction};
+use tokio::sync::Semaphore;
 
 use self::accounts::audit_log::Actor;
 pub use self::error::LedgerError;
@@ -44,6 +45,7 @@ pub struct Ledger {
     events: Events,
     promises: Option<Promises>,
     actor: Option<Arc<Actor>>,
+    together: Arc<Semaphore>,
 }
 
 impl Ledger {
@@ -78,7 +80,14 @@ impl Ledger {
     /// Wraps a pool made elsewhere (tests). The pool must come from [`guarded`] options.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool, gate: Gate::default(), events: Events::default(), promises: None, actor: None }
+        Self {
+            pool,
+            gate: Gate::default(),
+            events: Events::default(),
+            promises: None,
+            actor: None,
+            together: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// The same ledger for somebody whom the log is to name, where a function here begins with `begun`.

@@ -5,5 +5,6 @@
 
 pub mod address;
 pub mod post;
+mod public;
 pub mod secret;
 pub mod sender;

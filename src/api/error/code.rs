@@ -150,8 +150,9 @@ codes! {
     /// Too many requests in too short a time. Try again after `Retry-After` seconds; the fields `RateLimit-Policy` and
     /// `RateLimit` tell how much is left.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
-    /// The account has used up its new digests of the day. Nothing was stored. Try again after `Retry-After` seconds, when
-    /// the next day begins (UTC); digests that were submitted before are answered all the same.
+    /// The account has used up its new digests of the day. Nothing of the submission was stored; of a stream, nothing of the
+    /// lines that say so. Try again after `Retry-After` seconds, when the next day begins (UTC); digests that were submitted before
+    /// are answered all the same.
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "No digests are left for today";
     /// A fault of this service. Tell the operator the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";

@@ -119,8 +119,8 @@ impl Desk {
     }
 }
 
-/// Accepts digests some of which were there before, or come twice.
-async fn accept_any(
+/// Accepts digests some of which were there before, or come twice; one answer each, in their order.
+pub(in crate::ledger) async fn accept_any(
     connection: &mut PgConnection,
     items: &[&Submission],
     salts: &[&[u8]],

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::desk::Desk;
+pub(super) use self::desk::accept_any;
 pub use self::item::{Accepted, Detail, IntakeError, Submission};
 use self::queue::Entrance;
 use super::server::events::Events;

@@ -5,11 +5,13 @@
 //! a batch is one event an account, however many proofs it has there: a range of their running numbers.
 
 mod changes;
+mod deliveries;
 mod log;
 mod sending;
 mod webhooks;
 
 pub(super) use self::changes::forget_batches;
+pub use self::deliveries::Delivery;
 pub use self::log::{Digests, Event, Kind, Page, Subject};
 pub use self::sending::{Claim, Outcome, Verdict};
-pub use self::webhooks::{Delivery, MOST_WEBHOOKS, NewWebhook, State, Webhook, WebhookError};
+pub use self::webhooks::{MOST_WEBHOOKS, NewWebhook, State, Webhook, WebhookError};

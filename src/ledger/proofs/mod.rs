@@ -3,6 +3,7 @@
 
 pub mod erasures;
 pub mod listing;
+mod numbers;
 pub mod receipts;
 
 use std::collections::HashMap;

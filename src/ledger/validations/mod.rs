@@ -7,6 +7,7 @@
 pub mod audit;
 mod decide;
 pub mod members;
+mod together;
 mod view;
 mod wait;
 
@@ -16,7 +17,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use self::decide::Decided;
-pub use self::wait::{Asked, Request, Waiting};
+pub use self::wait::{Asked, Request, Rounds, Waiting};
 use super::accounts::AccountId;
 use super::intake::Detail;
 use super::{LedgerError, Result};

@@ -1,6 +1,7 @@
 //! Submitting documents that are to wait.
 
 use sceau_verifier::{Digest, Salt};
+use sqlx::postgres::PgExecutor;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -19,6 +20,31 @@ pub struct Request {
     pub detail: Option<Detail>,
     /// Opens another round when the document was refused; else a refused one is answered as refused.
     pub again: bool,
+}
+
+/// Documents that are to wait, with what was drawn for them: whoever asks again with the same is answered as the first time.
+#[derive(Debug)]
+pub struct Rounds {
+    items: Vec<Request>,
+    ids: Vec<Uuid>,
+    salts: Vec<u8>,
+}
+
+impl Rounds {
+    /// Draws an id and a salt for each.
+    #[must_use]
+    pub fn draw(items: Vec<Request>, ports: &Ports) -> Self {
+        let ids = ids(ports, items.len());
+        let mut salts = vec![0; items.len() * Salt::LEN];
+        ports.entropy.fill(&mut salts);
+        Self { items, ids, salts }
+    }
+
+    /// What is to wait.
+    #[must_use]
+    pub fn items(&self) -> &[Request] {
+        &self.items
+    }
 }
 
 /// A document that is durably stored with its validators.
@@ -73,23 +99,22 @@ impl Ledger {
     /// [`LedgerError::TooFewValidators`] when the account has fewer validators than it wants approvals: nothing is
     /// stored then.
     pub async fn await_validation(&self, account: AccountId, items: &[Request], ports: &Ports) -> Result<Vec<Asked>> {
+        let rounds = Rounds::draw(items.to_vec(), ports);
+        patiently(self, || rounds.ask(account, self.pool())).await
+    }
+}
+
+impl Rounds {
+    /// One statement.
+    pub(super) async fn ask(&self, account: AccountId, connection: impl PgExecutor<'_>) -> Result<Vec<Asked>> {
+        let Self { items, ids, salts } = self;
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = ids(ports, items.len());
-        let mut salts = vec![0; items.len() * Salt::LEN];
-        ports.entropy.fill(&mut salts);
-        patiently(self, || self.ask_once(account, items, &ids, &salts)).await
-    }
-
-    async fn ask_once(&self, account: AccountId, items: &[Request], ids: &[Uuid], salts: &[u8]) -> Result<Vec<Asked>> {
         let salts: Vec<&[u8]> = salts.chunks_exact(Salt::LEN).collect();
         let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
         let again: Vec<bool> = items.iter().map(|item| item.again).collect();
-        let details: Vec<Option<serde_json::Value>> = items
-            .iter()
-            .map(|item| item.detail.as_ref().map(|detail| serde_json::to_value(detail).expect("a detail is plain JSON")))
-            .collect();
+        let details: Vec<Option<serde_json::Value>> = items.iter().map(|item| item.detail.as_ref().map(plain)).collect();
         let rows = sqlx::query!(
             r#"select ord as "ord!", id, state as "state!", salt as "salt!", approvals_needed, approvals, batch,
                  received_at as "received_at!", fresh as "fresh!", number, anchor_by
@@ -101,7 +126,7 @@ impl Ledger {
             &details as _,
             &again,
         )
-        .fetch_all(self.pool())
+        .fetch_all(connection)
         .await
         .map_err(LedgerError::from_sql)?;
         let mut answers: Vec<Option<Asked>> = vec![None; items.len()];
@@ -132,4 +157,9 @@ impl Ledger {
         let whole: Option<Vec<Asked>> = answers.into_iter().collect();
         whole.ok_or_else(|| LedgerError::Damaged("await_validation left an item unanswered".into()))
     }
+}
+
+/// As it is stored.
+pub(super) fn plain(detail: &Detail) -> serde_json::Value {
+    serde_json::to_value(detail).expect("a detail is plain JSON")
 }

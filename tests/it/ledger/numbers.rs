@@ -1,17 +1,17 @@
-//! Running numbers: without a hole whatever fails, and in the batches where they are said to be. And the terms that what
-//! is accepted is promised by.
+//! Running numbers: without a hole whatever fails, and in the batches where they are said to be.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sceau::ledger::Ledger;
 use sceau::ledger::accounts::{AccountId, Role};
 use sceau::ledger::intake::{Accepted, Detail, Intake, Limits, Submission};
 use sceau::ledger::kagesecur::import::DeclaredDocument;
-use sceau::ledger::validations::{Asked, Request};
-use sceau::ports::{Clock, Ports, SystemClock, SystemEntropy};
+use sceau::ledger::validations::{Asked, Request, Rounds};
+use sceau::ports::{Ports, SystemClock, SystemEntropy};
+use sceau_verifier::Salt;
 use sceau_verifier::decision::Choice;
 use sqlx::{PgPool, Row};
 use time::OffsetDateTime;
@@ -53,7 +53,7 @@ impl Client {
         while !self.stop.load(Ordering::Relaxed) {
             let account = self.accounts[draw.below(self.accounts.len() as u64) as usize];
             let pick = |draw: &mut Draw| digest(3, draw.below(4_000));
-            match draw.below(10) {
+            match draw.below(11) {
                 0 => {
                     let one = pick(&mut draw);
                     let request = Request { digest: one, detail: None, again: true };
@@ -82,16 +82,31 @@ impl Client {
                     let salts = vec![[draw.below(250) as u8; 16]; documents.len()];
                     log.failed += u64::from(self.ledger.import_documents(&documents, &salts).await.is_err());
                 }
+                2 => {
+                    // One that is to wait and others that are not, in one transaction.
+                    let wished = pick(&mut draw);
+                    let request = Request { digest: wished, detail: None, again: false };
+                    let items: Vec<Submission> = (0..=draw.below(20))
+                        .map(|_| Submission { account, digest: pick(&mut draw), detail: None })
+                        .filter(|item| item.digest != wished)
+                        .collect();
+                    let salts = vec![Salt::from([draw.below(250) as u8; 16]); items.len()];
+                    let rounds = Rounds::draw(vec![request], &ports);
+                    match self.ledger.await_and_accept(account, &rounds, &items, &salts).await {
+                        Ok((_, accepted)) => log.accepted.extend(accepted.into_iter().map(|accepted| (account, accepted))),
+                        Err(_) => log.failed += 1,
+                    }
+                }
                 kind => {
                     let mut items: Vec<Submission> = (0..=draw.below(40))
                         .map(|_| {
                             // Several accounts in one call, which the intake makes of several submissions anyway.
                             let others = self.accounts[draw.below(self.accounts.len() as u64) as usize];
-                            let account = if kind > 7 { others } else { account };
+                            let account = if kind > 8 { others } else { account };
                             Submission { account, digest: pick(&mut draw), detail: None }
                         })
                         .collect();
-                    if kind == 2 {
+                    if kind == 3 {
                         // What Postgres cannot store: the whole call fails, with its neighbours in the same commit.
                         items.last_mut().unwrap().detail = Some(Detail { file_name: Some("\0".into()), ..Detail::default() });
                     }
@@ -242,45 +257,4 @@ async fn numbers_from_a_sequence_leave_holes() {
 
 fn seconds() -> u64 {
     std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(4)
-}
-
-/// The system's clock, so many seconds off.
-#[derive(Debug, Default)]
-struct Off(AtomicI64);
-
-impl Clock for Off {
-    fn now(&self) -> OffsetDateTime {
-        SystemClock.now() + time::Duration::seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
-#[tokio::test]
-async fn a_clock_that_is_wrong_promises_nothing_else() {
-    let database = database().await;
-    let (clock, asked) = (Arc::new(Off::default()), Arc::new(AtomicU64::new(0)));
-    let counted = Arc::clone(&asked);
-    let around = move |moment| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        super::terms(moment)
-    };
-    let ledger = ledger(&database).promising(around, Arc::clone(&clock) as _);
-    let account = account(&ledger, "late").await;
-    let (intake, _lanes) = Intake::start(&ledger, &(Arc::new(SystemEntropy) as _), Limits::default());
-    for (number, seconds) in [0, 3_600, -3_600, 0, 86_400 * 365, -7].into_iter().enumerate() {
-        clock.0.store(seconds, Ordering::SeqCst);
-        let before = asked.load(Ordering::SeqCst);
-        let item = Submission { account, digest: digest(1, number as u64), detail: None };
-        let accepted = intake.accept(vec![item.clone()]).await.expect("accepted")[0];
-        let hour = accepted.received_at.unix_timestamp().div_euclid(3600) * 3600;
-        let by = accepted.anchor_by.expect("a promise");
-        assert_eq!(by.unix_timestamp(), hour + 5400, "by the database's time, {seconds} s off");
-        assert!(asked.load(Ordering::SeqCst) - before <= 2, "asked once more at most");
-        // Told again whatever the clock says now.
-        clock.0.store(seconds + 10_000, Ordering::SeqCst);
-        let again = intake.accept(vec![item]).await.expect("accepted")[0];
-        assert_eq!((again.anchor_by, again.number, again.fresh), (Some(by), accepted.number, false));
-    }
-    let batch = ledger.overdue_batches(SystemClock.now() + time::Duration::hours(3), 5).await.unwrap();
-    assert_eq!(batch.iter().map(|one| one.batch).collect::<Vec<_>>(), [1]);
-    assert_eq!(ledger.overdue_batches(SystemClock.now(), 5).await.unwrap(), []);
 }

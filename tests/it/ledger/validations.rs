@@ -6,10 +6,10 @@ use std::sync::Arc;
 use sceau::ledger::LedgerError;
 use sceau::ledger::accounts::{AccountId, Role};
 use sceau::ledger::intake::{IntakeError, Submission};
-use sceau::ledger::validations::{Asked, Decided, Request, State, Waiting};
+use sceau::ledger::validations::{Asked, Decided, Request, Rounds, State, Waiting};
 use sceau::ports::SystemEntropy;
 use sceau_verifier::decision::{self, Choice, Statement};
-use sceau_verifier::{Digest, utc};
+use sceau_verifier::{Digest, Salt, utc};
 use tokio::task::JoinSet;
 
 use super::office::{office, request};
@@ -195,6 +195,32 @@ async fn who_has_too_few_validators_cannot_wait_for_them() {
     for count in [0, 11] {
         assert!(office.ledger.require_approvals("owner", count).await.is_err(), "{count}");
     }
+}
+
+/// One transaction: lost after its commit it is found by what was drawn for it, refused it leaves nothing.
+#[tokio::test]
+async fn both_kinds_at_once_are_stored_whole_and_answered_the_same_again() {
+    let office = office(1, 1).await;
+    let direct = |numbers: &[u64]| -> (Vec<Submission>, Vec<Salt>) {
+        let item = |number: &u64| Submission { account: office.owner, digest: digest(9, *number), detail: None };
+        numbers.iter().map(|number| (item(number), Salt::from([*number as u8; 16]))).unzip()
+    };
+    let rounds = Rounds::draw(vec![request(1), request(2)], &office.ports);
+    let (items, salts) = direct(&[3, 4]);
+    let first = office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await.expect("stored");
+    assert!(first.0.iter().all(|asked| matches!(asked, Asked::Waiting(waiting) if waiting.fresh)), "{first:?}");
+    assert!(first.1.iter().all(|accepted| accepted.fresh), "{first:?}");
+    assert_eq!(office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await.expect("stored"), first);
+    // What waits is not accepted beside something else that is to wait.
+    let rounds = Rounds::draw(vec![request(5)], &office.ports);
+    let (items, salts) = direct(&[6, 1]);
+    let held = office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await;
+    assert!(matches!(held, Err(LedgerError::Held)), "{held:?}");
+    office.ledger.require_approvals("owner", 2).await.unwrap();
+    let (items, salts) = direct(&[6]);
+    let few = office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await;
+    assert!(matches!(few, Err(LedgerError::TooFewValidators)), "{few:?}");
+    assert_eq!(office.count("select (select count(*) from validations) * 10 + (select count(*) from proofs)").await, 22);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! It makes no tries, so its evidence is a dummy that no verifier accepts; everything else answers as a node would,
 //! kindly or not.
 
+mod answers;
 mod node;
 mod peer;
 mod rng;

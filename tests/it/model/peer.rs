@@ -135,7 +135,7 @@ impl Chain for Peer {
             return Err(ChainError::Garbage("the block is not served any more".into()));
         }
         if known == Some(true) {
-            return Ok(super::node::no_evidence());
+            return Ok(super::answers::no_evidence());
         }
         self.model.evidence(root, inclusion).await
     }

@@ -3,6 +3,7 @@
 mod api;
 pub mod flow;
 mod managers;
+mod mixed;
 
 use sceau::ledger::accounts::Role;
 use serde_json::{Value, json};

@@ -68,11 +68,19 @@ impl Quota {
         });
     }
 
-    /// The refusal.
-    #[must_use]
-    pub fn exceeded(&self) -> Problem {
+    fn exceeded(&self) -> Problem {
         let left = self.limit.unwrap_or(u64::MAX).saturating_sub(self.used);
-        let detail = format!("{left} new digests are left for today (UTC); nothing was stored");
+        self.problem(format!("{left} new digests are left for today (UTC)"))
+    }
+
+    /// The refusal of the database, which knows better how much is left: others submit at the same time, and limits are
+    /// remembered for some seconds.
+    #[must_use]
+    pub fn refused(&self) -> Problem {
+        self.problem("fewer new digests are left for today (UTC)".into())
+    }
+
+    fn problem(&self, detail: String) -> Problem {
         Code::QuotaExceeded.with(detail).retry_after(until_tomorrow(self.now))
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use sceau_verifier::promise::Payload;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::claims::{Claims, LEEWAY};
 use super::keys::Keys;
 use super::scope::Scopes;
 use super::verified::{Name, Verified};
@@ -19,8 +19,6 @@ use crate::ports::Entropy;
 
 /// Longer tokens are not looked at: ours have about 500 bytes.
 const MAX_TOKEN: usize = 4096;
-/// How far clocks of instances may differ, seconds.
-const LEEWAY: i64 = 30;
 /// The header's `typ` (RFC 9068 §2.1).
 const TYPE: &str = "at+jwt";
 
@@ -52,48 +50,6 @@ impl fmt::Debug for Tokens {
             .field("issuer", &self.issuer)
             .field("life", &self.life)
             .finish()
-    }
-}
-
-/// What a token says (RFC 9068 §2.2).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Claims {
-    /// Who made it: this service's public address.
-    pub iss: String,
-    /// The account, as decimal number.
-    pub sub: String,
-    /// The consumer key it was given for.
-    pub client_id: String,
-    /// Who it is for: this service's public address.
-    pub aud: String,
-    /// End of its life, seconds since 1970.
-    pub exp: i64,
-    /// When it was made, seconds since 1970.
-    pub iat: i64,
-    /// Its name.
-    pub jti: String,
-    /// Scopes, separated by spaces.
-    pub scope: String,
-    /// Not to be used before, seconds since 1970. Ours have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nbf: Option<i64>,
-    /// The account's generation of tokens when it was made: raised, it takes all tokens of the account back.
-    #[serde(rename = "gen", default)]
-    pub generation: i64,
-}
-
-impl Claims {
-    /// The token's name as it is stored.
-    #[must_use]
-    pub fn name(&self) -> Option<[u8; 16]> {
-        let mut name = [0; 16];
-        hex::decode_to_slice(&self.jti, &mut name).ok().map(|()| name)
-    }
-
-    /// Until when the token is accepted: the end of its life and the leeway for clocks.
-    #[must_use]
-    pub fn accepted_until(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.exp.saturating_add(LEEWAY)).unwrap_or(crate::api::LAST)
     }
 }
 
@@ -256,6 +212,7 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::tests::pem;
     use super::*;
     use crate::ledger::accounts::limits::Limits;
     use crate::ledger::accounts::{AccountId, Role};
@@ -277,13 +234,6 @@ mod tests {
             limits: Limits { requests_per_second: 1, burst: 1, digests_per_day: None },
             subscribed_until: None,
         }
-    }
-
-    fn pem(byte: u8) -> String {
-        use base64::Engine;
-        let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[byte; 32]].concat();
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
     }
 
     /// What is remembered of a token is its signature only, and only while its key is there.

@@ -1,6 +1,7 @@
 //! `POST /oauth2/token`: access tokens by client credentials (RFC 6749 §4.4); `POST /oauth2/revoke` takes them back
 //! (RFC 7009); and what describes both to machines.
 
+mod claims;
 mod client;
 mod jwt;
 mod keys;
@@ -18,8 +19,9 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+pub use self::claims::Claims;
 pub use self::client::{Presented, basic};
-pub use self::jwt::{Claims, Refused, Tokens};
+pub use self::jwt::{Refused, Tokens};
 pub use self::scope::{Scope, Scopes};
 use super::limit::Meter;
 use crate::api::access::peer;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::jwt::Claims;
+use super::claims::Claims;
 
 /// What tokens say that were checked with one set of keys; it goes when the keys do. Times are not remembered: whoever
 /// asks compares them each time.

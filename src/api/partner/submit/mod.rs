@@ -3,6 +3,7 @@
 
 mod body;
 mod store;
+mod together;
 
 use std::collections::HashMap;
 
@@ -73,8 +74,7 @@ impl Acknowledged {
 }
 
 /// Answers after the commit: 201 when every item is new, 200 when the account had submitted one of them before (or twice
-/// now). Repeating a submission is always safe. When one item is not in order nothing is stored. Items that wait for
-/// validators are stored before the others.
+/// now). Repeating a submission is always safe. When one item is not in order, or one is refused, nothing is stored.
 ///
 /// # Errors
 /// [`Code::ProofsCount`], [`Code::ProofsInvalid`], [`Code::SubscriptionExpired`], [`Code::QuotaExceeded`],
@@ -102,9 +102,15 @@ async fn whole(api: State, caller: Caller, body: JsonBytes, ports: Ports) -> Res
     let items = body::read(&body)?;
     let again = || body::read(&body);
     let quota = ask_quota(&api, &caller, &items).await?;
-    let asked = store::ask(&api, caller.account, &items, &ports).await?;
-    let accepted = store::accept(&api, &caller, items, &again, &quota, &ports).await?;
-    let outcomes = store::merge(asked, accepted);
+    // One step that stores, in each case: what is refused has stored nothing.
+    let waiting = items.iter().filter(|item| item.validation).count();
+    let outcomes = if waiting == 0 {
+        store::accept(&api, &caller, items, &again, &quota, &ports).await?
+    } else if waiting == items.len() {
+        store::ask(&api, caller.account, &items, &ports).await?
+    } else {
+        together::store(&api, &caller, &items, &quota, &ports).await?
+    };
     quota.note(fresh(&outcomes));
     let promised: Vec<Record> = outcomes.iter().filter_map(|(_, outcome)| outcome.promised()).collect();
     let promise = promise::sign(&api, &caller.name, &promised);

@@ -24,6 +24,15 @@ pub(in crate::api::partner) enum Outcome {
     Waiting(Waiting),
 }
 
+impl From<Asked> for Outcome {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Waiting(waiting) => Self::Waiting(waiting),
+            Asked::Accepted(accepted) => Self::Accepted(accepted),
+        }
+    }
+}
+
 impl Outcome {
     /// What is promised about it.
     pub(in crate::api::partner) fn promised(&self) -> Option<Record> {
@@ -44,11 +53,16 @@ impl Outcome {
     }
 }
 
-/// The commit runs in a task of its own, or in the database alone: ending the wait, or a client that goes away, does not
-/// undo it half-way.
-async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Result<T> {
+/// The commit runs in a task of its own, or is one transaction: ending the wait, or a client that goes away, does not undo it
+/// half-way.
+pub(super) async fn in_time<T>(api: &State, work: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Problem::from(Code::Unavailable).cause("no commit in time").retry_after(2);
     tokio::time::timeout(api.limits.commit, work).await.map_err(late)?
+}
+
+/// An item that is to wait for validators.
+pub(super) fn request(item: &Read) -> Request {
+    Request { digest: item.digest, detail: item.detail.clone(), again: item.again }
 }
 
 /// Stores what waits for validators; answers with the places of these items.
@@ -61,23 +75,15 @@ pub(in crate::api::partner) async fn ask(
     items: &[Read],
     ports: &Ports,
 ) -> Result<Vec<(usize, Outcome)>> {
-    let (places, requests): (Vec<usize>, Vec<Request>) = items
-        .iter()
-        .enumerate()
-        .filter(|(_, item)| item.validation)
-        .map(|(at, item)| (at, Request { digest: item.digest, detail: item.detail.clone(), again: item.again }))
-        .unzip();
+    let waiting = items.iter().enumerate().filter(|(_, item)| item.validation);
+    let (places, requests): (Vec<usize>, Vec<Request>) = waiting.map(|(at, item)| (at, request(item))).unzip();
     if requests.is_empty() {
         return Ok(Vec::new());
     }
     api.intake.admits()?;
     let asked = async { Ok(api.ledger.await_validation(account, &requests, ports).await?) };
     let asked: Vec<Asked> = in_time(api, asked).await?;
-    let outcomes = asked.into_iter().map(|asked| match asked {
-        Asked::Waiting(waiting) => Outcome::Waiting(waiting),
-        Asked::Accepted(accepted) => Outcome::Accepted(accepted),
-    });
-    Ok(places.into_iter().zip(outcomes).collect())
+    Ok(places.into_iter().zip(asked.into_iter().map(Outcome::from)).collect())
 }
 
 /// Accepts the others; one that waits, or was refused, is answered as it stands. `again` reads the items anew.
@@ -92,10 +98,15 @@ pub(in crate::api::partner) async fn accept(
     quota: &Quota,
     ports: &Ports,
 ) -> Result<Vec<(usize, Outcome)>> {
-    // One for each item, so that it does not matter which of them are held.
-    let mut salts = vec![[0; Salt::LEN]; items.len()];
-    ports.entropy.fill(salts.as_flattened_mut());
+    let salts = salts(items.len(), ports);
     in_time(api, accept_all(api, caller, items, again, quota, &salts)).await
+}
+
+/// One for each item, so that it does not matter which of them are held.
+pub(super) fn salts(count: usize, ports: &Ports) -> Vec<[u8; Salt::LEN]> {
+    let mut salts = vec![[0; Salt::LEN]; count];
+    ports.entropy.fill(salts.as_flattened_mut());
+    salts
 }
 
 async fn accept_all(
@@ -133,11 +144,16 @@ async fn accept_all(
                 let direct = again()?.into_iter().filter(|item| !item.validation);
                 held = api.ledger.held(account, &direct.map(|item| item.digest).collect::<Vec<_>>()).await?;
             }
-            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.exceeded()),
+            Err(IntakeError::Ledger(error)) if matches!(*error, LedgerError::OverQuota(_)) => return Err(quota.refused()),
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Code::Unavailable.because("digests begin to wait again and again").retry_after(2))
+    Err(unsettled())
+}
+
+/// Digests begin to wait again and again. Nothing was stored.
+pub(super) fn unsettled() -> Problem {
+    Code::Unavailable.because("digests begin to wait again and again").retry_after(2)
 }
 
 /// In the order of the items.

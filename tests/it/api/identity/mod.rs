@@ -3,6 +3,7 @@
 mod crowd;
 mod limits;
 mod networks;
+mod pages;
 mod rotation;
 mod samples;
 mod table;

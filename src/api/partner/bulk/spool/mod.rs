@@ -2,6 +2,7 @@
 //!
 //! A client may write everything before it reads anything. If its results were held back, it would wait for us and we for it.
 
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,36 +17,12 @@ use axum::body::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::room::Room;
+
 /// Bytes kept in memory, or one piece if that is longer.
 const MEMORY: usize = 256 * 1024;
 /// Bytes read back from the file at once.
 const PIECE: usize = 64 * 1024;
-
-/// Bytes in the files of all answers together, and how many there may be. Cloning gives another hold on the same.
-#[derive(Debug, Clone)]
-pub struct Room {
-    used: Arc<AtomicU64>,
-    most: u64,
-}
-
-impl Room {
-    /// For so many bytes.
-    #[must_use]
-    pub fn new(most: u64) -> Self {
-        Self { used: Arc::default(), most }
-    }
-
-    fn take(&self, bytes: u64) -> bool {
-        let taken = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| used.checked_add(bytes).filter(|used| *used <= self.most));
-        taken.is_ok()
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Nobody reads any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

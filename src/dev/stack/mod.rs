@@ -1,5 +1,7 @@
 //! The servers of the local stack and what the service needs to know of them.
 
+mod settings;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,24 +9,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 
-use super::anvil::{self, Anvil, Mining};
-use super::folder::{self, DemoAccount, DemoIdentity, DevJson, Folder};
-use super::postgres::{self, Postgres};
-use super::{cert, line, say};
 use crate::api::access::secret::{self, Domain, Pepper};
 use crate::chain::deploy::{self, Plan};
 use crate::chain::evm::Evm;
 use crate::chain::signer::LocalWallet;
 use crate::chain::{Chain, Target};
 use crate::cli::client::Access;
+use crate::dev::anvil::{self, Anvil, Mining};
+use crate::dev::folder::{self, DemoAccount, DemoIdentity, DevJson, Folder};
+use crate::dev::postgres::{self, Postgres};
+use crate::dev::{cert, line, say};
 use crate::ledger::accounts::Role;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::Ports;
 
 /// First account of anvil's mnemonic: owns and publishes. Known to everybody, worth nothing anywhere else.
 const PUBLISHER: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-/// Local batches are sealed every ten seconds.
-const SCHEDULE: &str = "*/10 * * * * *";
 /// How long deploying, and the service's start, may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Whose accounts are made.
@@ -132,7 +132,7 @@ impl Stack {
             database_url: postgres.url.clone(),
             accounts,
         };
-        let settings = toml(&told, addresses, &certificate, [&token_file, &pepper_file, &dialect_file, &key_file]);
+        let settings = settings::toml(&told, addresses, &certificate, [&token_file, &pepper_file, &dialect_file, &key_file]);
         folder::write(&folder.settings(), &settings)?;
         folder::write(&folder.dev_json(), &format!("{}\n", serde_json::to_string_pretty(&told)?))?;
         let partner = told.accounts.iter().find(|account| account.role == "partner").context("dev.json names no partner")?;
@@ -246,61 +246,4 @@ async fn identity(ledger: &Ledger, pepper: &Pepper, name: &str, clef: String) ->
     let hash = pepper.keyed(Domain::Empreinte, secret::empreinte(name, &clef).as_bytes());
     ledger.set_identity(name, name, &hash).await?;
     Ok(DemoIdentity { identifiant: name.into(), clef })
-}
-
-fn toml(
-    told: &DevJson,
-    [address, dialect, core, metrics]: [SocketAddr; 4],
-    certificate: &cert::Certificate,
-    [token, pepper, dialect_key, key]: [&PathBuf; 4],
-) -> String {
-    // Paths and URLs of ours hold neither quotes nor control characters; Debug prints them as TOML's basic strings.
-    format!(
-        r#"# Written by `sceau dev` at every start.
-database_url = {:?}
-origin = "sceau.localhost"
-
-[http]
-listen = "{address}"
-public_url = {:?}
-tls = {{ cert = {:?}, key = {:?} }}
-
-[auth]
-token_key = {token:?}
-pepper = {pepper:?}
-
-[kagesecur]
-listen = "{dialect}"
-public_url = {:?}
-token_key = {dialect_key:?}
-
-[core]
-listen = "{core}"
-
-[seal]
-schedule = "{SCHEDULE}"
-allowance = 60
-
-[metrics]
-listen = "{metrics}"
-
-[webhooks]
-allow_plain = true
-allow_networks = ["127.0.0.0/8", "::1"]
-
-[[targets]]
-rpc_url = {:?}
-chain_id = {}
-registry = {:?}
-signer = {{ key_file = {key:?} }}
-"#,
-        told.database_url,
-        told.api_url,
-        certificate.cert,
-        certificate.key,
-        told.kagesecur_url,
-        told.rpc_url,
-        told.chain_id,
-        told.registry
-    )
 }

@@ -1,26 +1,21 @@
 //! The service's whole write path as one script: two submissions, two batches, a replacement, a reorg, finality and a halt.
 //! Each part is done again until the database says that it is done, as clients and the runner would.
 
+mod life;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sceau::audit::{self, Witness};
 use sceau::chain::Chain;
-use sceau::chain::signer::LocalWallet;
-use sceau::ledger::Ledger;
 use sceau::ledger::accounts::AccountId;
-use sceau::ledger::intake::{Accepted, Detail, Intake, Limits, Submission};
-use sceau::pipeline::anchoring::{Anchoring, Policy};
-use sceau::pipeline::runner::{Bounded, Watched, Work};
-use sceau::pipeline::schedule::Schedule;
-use sceau::pipeline::seal::Sealer;
-use sceau::pipeline::{Result as Done, Step, StepError};
-use sceau::ports::{Entropy, SystemEntropy};
+use sceau::ledger::intake::{Accepted, Detail, Submission};
+use sceau::pipeline::StepError;
+use sceau::pipeline::runner::{Bounded, Work};
 use sceau_verifier::Digest;
-use tokio::task::JoinSet;
-use uuid::Uuid;
 
+use self::life::{Anchors, Life};
 use crate::model::{Fate, Model, Rng, World};
 use crate::simulation::site::Site;
 use crate::support::postgres_proxy::Proxy;
@@ -35,25 +30,6 @@ pub enum Then {
     Restart,
     /// It goes on.
     GoOn,
-}
-
-/// One life of the service.
-struct Life {
-    ledger: Ledger,
-    intake: Intake,
-    anchoring: Option<(bool, Anchoring)>,
-    watched: Watched<Halting>,
-    holder: Uuid,
-    _lanes: JoinSet<()>,
-}
-
-/// Halts until it is told that the cause is gone.
-struct Halting(bool);
-
-impl Work for Halting {
-    async fn step(&mut self) -> Done<Step> {
-        if self.0 { Err(StepError::Halt("planned".into())) } else { Ok(Step::Idle) }
-    }
 }
 
 /// See the module.
@@ -115,13 +91,7 @@ impl<'a> Job<'a> {
     fn life(&mut self) -> &mut Life {
         if self.life.is_none() {
             self.lives += 1;
-            let ledger = Ledger::connect(&self.proxy.url, 4).expect("a URL");
-            let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-            let limits = Limits { lanes: 1, patience: Duration::from_millis(400), ..Limits::default() };
-            let (intake, lanes) = Intake::start(&ledger, &entropy, limits);
-            let watched = Watched { work: Halting(false), name: "planned".into(), ledger: ledger.clone(), halted: true };
-            let holder = Uuid::from_u128(self.lives);
-            self.life = Some(Life { ledger, intake, anchoring: None, watched, holder, _lanes: lanes });
+            self.life = Some(Life::begin(&self.proxy.url, self.lives));
         }
         self.life.as_mut().expect("a life")
     }
@@ -199,16 +169,7 @@ impl<'a> Job<'a> {
         let mut last = None;
         for _ in 0..TRIES {
             last = self
-                .attempt(async |life: &mut Life| {
-                    let sealer = Sealer {
-                        ledger: life.ledger.clone(),
-                        origin: "faults".into(),
-                        schedule: Schedule::parse("0 0 0 1 1 *").expect("a schedule"),
-                        threshold: 1,
-                        holder: life.holder,
-                    };
-                    Bounded { work: Sealing(sealer), limit: Duration::from_secs(1) }.step().await
-                })
+                .attempt(async |life: &mut Life| Bounded { work: life.sealing(), limit: Duration::from_secs(1) }.step().await)
                 .await;
             if self.holds(done).await {
                 return Ok(());
@@ -285,41 +246,5 @@ impl<'a> Job<'a> {
             ));
         }
         Ok(())
-    }
-}
-
-struct Sealing(Sealer);
-
-impl Work for Sealing {
-    async fn step(&mut self) -> Done<Step> {
-        self.0.step().await
-    }
-}
-
-struct Anchors<'a> {
-    life: &'a mut Life,
-    wallet: Arc<LocalWallet>,
-    model: Arc<Model>,
-    hurry: bool,
-}
-
-impl Work for Anchors<'_> {
-    async fn step(&mut self) -> Done<Step> {
-        let instance = match self.life.anchoring.take() {
-            Some((hurry, instance)) if hurry == self.hurry => instance,
-            _ => {
-                let policy = Policy {
-                    resend_after: Duration::ZERO,
-                    bump_after: if self.hurry { Duration::ZERO } else { Duration::from_secs(3_600) },
-                    watch_every: Duration::ZERO,
-                    ..Policy::default()
-                };
-                let chain = Arc::<Model>::clone(&self.model);
-                let signer = Arc::<LocalWallet>::clone(&self.wallet);
-                Anchoring::connect(self.life.ledger.clone(), chain, signer, policy, self.life.holder).await?
-            }
-        };
-        let instance = &self.life.anchoring.insert((self.hurry, instance)).1;
-        instance.step().await
     }
 }
