@@ -1,8 +1,9 @@
 //! What history costs: the rate of acceptance, and the bytes a proof takes, as the table of proofs grows.
 //!
-//! `cargo bench --bench growth -- [--millions 1,10] [--json]`: each mark is reached by submitting through the intake, 10,000 a
+//! `cargo bench --bench growth -- [--millions 1,10] [--shared-buffers 2GB] [--huge-pages] [--json]`: each mark is reached by submitting through the intake, 10,000 a
 //! time from four accounts, and sealed in batches of a million, as the service does; the rate at a mark is that of the last half
 //! million before it, and that of groups of 64 right after it. `--millions 1,10,50` takes 15 GB and a quarter of an hour.
+//! With `--huge-pages` Postgres does not start unless the system has enough of them (`vm.nr_hugepages`).
 
 mod kit {
     pub mod arguments;
@@ -52,16 +53,22 @@ async fn main() -> Result<()> {
     let marks: Vec<u64> = millions.split(',').map(|mark| Ok(mark.parse::<u64>()? * 1_000_000)).collect::<Result<_>>()?;
     ensure!(marks.first().is_some_and(|mark| *mark > 0) && marks.is_sorted(), "--millions wants ascending numbers");
 
-    let database = Database::start(SETTINGS).await?;
+    let shared_buffers: String = arguments.value("--shared-buffers", "2GB".into())?;
+    let huge_pages = if arguments.flag("--huge-pages") { "on" } else { "off" };
+    // As docs/operations.md recommends.
+    let settings = [
+        ("max_wal_size", "16GB"),
+        ("checkpoint_timeout", "30min"),
+        ("shared_buffers", &*shared_buffers),
+        ("huge_pages", huge_pages),
+    ];
+    let database = Database::start(&settings).await?;
     let rows = measure(&database.ledger, &database.pool, &marks).await?;
-    let facts = json!({ "millions": millions, "postgres": database.version, "settings": SETTINGS });
+    let facts = json!({ "millions": millions, "postgres": database.version, "settings": settings });
     report::print("growth", &facts, &rows, arguments.flag("--json"));
     database.stop().await;
     Ok(())
 }
-
-/// As docs/operations.md recommends.
-const SETTINGS: &[(&str, &str)] = &[("shared_buffers", "2GB"), ("max_wal_size", "16GB"), ("checkpoint_timeout", "30min")];
 
 async fn measure(ledger: &Ledger, pool: &PgPool, marks: &[u64]) -> Result<Vec<Row>> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
