@@ -74,9 +74,7 @@ impl Desk {
         let begun = tokio::time::Instant::now();
         let accepted = self.insert(jobs).await?;
         let events = self.ledger.events();
-        let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
-        events.accepted.inc_by(fresh);
-        events.repeated.inc_by(accepted.len() as u64 - fresh);
+        events.acknowledged(accepted.len(), accepted.iter().filter(|one| one.fresh).count());
         events.group.observe(accepted.len() as f64);
         events.commit_seconds.observe(begun.elapsed().as_secs_f64());
         Ok(accepted)
@@ -163,6 +161,5 @@ pub(in crate::ledger) async fn accept_any(
 pub(super) fn details<'a>(
     items: impl ExactSizeIterator<Item = &'a Submission> + Clone,
 ) -> Option<Vec<Option<serde_json::Value>>> {
-    let value = |detail: &Detail| serde_json::to_value(detail).expect("a detail is plain JSON");
-    items.clone().any(|item| item.detail.is_some()).then(|| items.map(|item| item.detail.as_ref().map(value)).collect())
+    items.clone().any(|item| item.detail.is_some()).then(|| items.map(|item| item.detail.as_ref().map(Detail::to_json)).collect())
 }

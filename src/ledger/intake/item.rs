@@ -30,6 +30,13 @@ pub struct Detail {
     pub visible: bool,
 }
 
+impl Detail {
+    /// As the database's functions take it.
+    pub(in crate::ledger) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a detail is plain JSON")
+    }
+}
+
 /// One digest on its way in.
 #[derive(Debug, Clone)]
 pub struct Submission {

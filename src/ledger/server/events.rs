@@ -57,6 +57,12 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Counts digests that were acknowledged, `fresh` of them new.
+    pub(in crate::ledger) fn acknowledged(&self, digests: usize, fresh: usize) {
+        self.accepted.inc_by(fresh as u64);
+        self.repeated.inc_by((digests - fresh) as u64);
+    }
+
     /// Names them all in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("intake_group", "Digests per commit of the intake", self.group.clone());

@@ -23,7 +23,7 @@ impl Ledger {
     pub async fn await_and_accept(
         &self,
         account: AccountId,
-        rounds: &Rounds,
+        rounds: &Rounds<'_>,
         direct: &[Submission],
         salts: &[Salt],
     ) -> Result<(Vec<Asked>, Vec<Accepted>)> {
@@ -41,9 +41,7 @@ impl Ledger {
         let events = self.events();
         match &stored {
             Ok((_, accepted)) => {
-                let fresh = accepted.iter().filter(|one| one.fresh).count() as u64;
-                events.accepted.inc_by(fresh);
-                events.repeated.inc_by(accepted.len() as u64 - fresh);
+                events.acknowledged(accepted.len(), accepted.iter().filter(|one| one.fresh).count());
             }
             Err(LedgerError::Held) => {}
             Err(error) => {

@@ -24,16 +24,16 @@ pub struct Request {
 
 /// Documents that are to wait, with what was drawn for them: whoever asks again with the same is answered as the first time.
 #[derive(Debug)]
-pub struct Rounds {
-    items: Vec<Request>,
+pub struct Rounds<'a> {
+    items: &'a [Request],
     ids: Vec<Uuid>,
     salts: Vec<u8>,
 }
 
-impl Rounds {
+impl<'a> Rounds<'a> {
     /// Draws an id and a salt for each.
     #[must_use]
-    pub fn draw(items: Vec<Request>, ports: &Ports) -> Self {
+    pub fn draw(items: &'a [Request], ports: &Ports) -> Self {
         let ids = ids(ports, items.len());
         let mut salts = vec![0; items.len() * Salt::LEN];
         ports.entropy.fill(&mut salts);
@@ -42,8 +42,8 @@ impl Rounds {
 
     /// What is to wait.
     #[must_use]
-    pub fn items(&self) -> &[Request] {
-        &self.items
+    pub fn items(&self) -> &'a [Request] {
+        self.items
     }
 }
 
@@ -99,12 +99,12 @@ impl Ledger {
     /// [`LedgerError::TooFewValidators`] when the account has fewer validators than it wants approvals: nothing is
     /// stored then.
     pub async fn await_validation(&self, account: AccountId, items: &[Request], ports: &Ports) -> Result<Vec<Asked>> {
-        let rounds = Rounds::draw(items.to_vec(), ports);
+        let rounds = Rounds::draw(items, ports);
         patiently(self, || rounds.ask(account, self.pool())).await
     }
 }
 
-impl Rounds {
+impl Rounds<'_> {
     /// One statement.
     pub(super) async fn ask(&self, account: AccountId, connection: impl PgExecutor<'_>) -> Result<Vec<Asked>> {
         let Self { items, ids, salts } = self;
@@ -114,7 +114,8 @@ impl Rounds {
         let salts: Vec<&[u8]> = salts.chunks_exact(Salt::LEN).collect();
         let digests: Vec<&[u8]> = items.iter().map(|item| item.digest.as_ref()).collect();
         let again: Vec<bool> = items.iter().map(|item| item.again).collect();
-        let details: Vec<Option<serde_json::Value>> = items.iter().map(|item| item.detail.as_ref().map(plain)).collect();
+        let details: Vec<Option<serde_json::Value>> =
+            items.iter().map(|item| item.detail.as_ref().map(Detail::to_json)).collect();
         let rows = sqlx::query!(
             r#"select ord as "ord!", id, state as "state!", salt as "salt!", approvals_needed, approvals, batch,
                  received_at as "received_at!", fresh as "fresh!", number, anchor_by
@@ -157,9 +158,4 @@ impl Rounds {
         let whole: Option<Vec<Asked>> = answers.into_iter().collect();
         whole.ok_or_else(|| LedgerError::Damaged("await_validation left an item unanswered".into()))
     }
-}
-
-/// As it is stored.
-pub(super) fn plain(detail: &Detail) -> serde_json::Value {
-    serde_json::to_value(detail).expect("a detail is plain JSON")
 }

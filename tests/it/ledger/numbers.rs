@@ -91,7 +91,7 @@ impl Client {
                         .filter(|item| item.digest != wished)
                         .collect();
                     let salts = vec![Salt::from([draw.below(250) as u8; 16]); items.len()];
-                    let rounds = Rounds::draw(vec![request], &ports);
+                    let rounds = Rounds::draw(std::slice::from_ref(&request), &ports);
                     match self.ledger.await_and_accept(account, &rounds, &items, &salts).await {
                         Ok((_, accepted)) => log.accepted.extend(accepted.into_iter().map(|accepted| (account, accepted))),
                         Err(_) => log.failed += 1,

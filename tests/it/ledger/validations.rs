@@ -205,14 +205,16 @@ async fn both_kinds_at_once_are_stored_whole_and_answered_the_same_again() {
         let item = |number: &u64| Submission { account: office.owner, digest: digest(9, *number), detail: None };
         numbers.iter().map(|number| (item(number), Salt::from([*number as u8; 16]))).unzip()
     };
-    let rounds = Rounds::draw(vec![request(1), request(2)], &office.ports);
+    let requests = [request(1), request(2)];
+    let rounds = Rounds::draw(&requests, &office.ports);
     let (items, salts) = direct(&[3, 4]);
     let first = office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await.expect("stored");
     assert!(first.0.iter().all(|asked| matches!(asked, Asked::Waiting(waiting) if waiting.fresh)), "{first:?}");
     assert!(first.1.iter().all(|accepted| accepted.fresh), "{first:?}");
     assert_eq!(office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await.expect("stored"), first);
     // What waits is not accepted beside something else that is to wait.
-    let rounds = Rounds::draw(vec![request(5)], &office.ports);
+    let requests = [request(5)];
+    let rounds = Rounds::draw(&requests, &office.ports);
     let (items, salts) = direct(&[6, 1]);
     let held = office.ledger.await_and_accept(office.owner, &rounds, &items, &salts).await;
     assert!(matches!(held, Err(LedgerError::Held)), "{held:?}");

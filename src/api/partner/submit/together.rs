@@ -13,7 +13,7 @@ use crate::api::partner::item::Read;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::AccountId;
 use crate::ledger::intake::{Accepted, Submission};
-use crate::ledger::validations::{Asked, Rounds, Waiting};
+use crate::ledger::validations::{Asked, Request, Rounds, Waiting};
 use crate::ports::Ports;
 
 /// Stores all of it, or nothing.
@@ -28,8 +28,8 @@ pub(super) async fn store(
     ports: &Ports,
 ) -> Result<Vec<(usize, Outcome)>> {
     api.intake.admits()?;
-    let requests = items.iter().filter(|item| item.validation).map(request).collect();
-    let rounds = Rounds::draw(requests, ports);
+    let requests: Vec<Request> = items.iter().filter(|item| item.validation).map(request).collect();
+    let rounds = Rounds::draw(&requests, ports);
     let salts = salts(items.len(), ports);
     in_time(api, settle(api, caller.account, items, &rounds, quota, &salts)).await
 }
@@ -38,7 +38,7 @@ async fn settle(
     api: &State,
     account: AccountId,
     items: &[Read],
-    rounds: &Rounds,
+    rounds: &Rounds<'_>,
     quota: &Quota,
     drawn: &[[u8; Salt::LEN]],
 ) -> Result<Vec<(usize, Outcome)>> {
