@@ -54,6 +54,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Why a submission was not acknowledged, in one word for counting.
+    pub(in crate::ledger) const fn reason(&self) -> &'static str {
+        if matches!(self, Self::OverQuota(_)) { "quota" } else { "database" }
+    }
+
     /// An error of the database, with the codes that our own functions raise told apart.
     pub(super) fn from_sql(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

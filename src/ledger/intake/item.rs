@@ -97,8 +97,7 @@ impl IntakeError {
             Self::Overloaded => "overloaded",
             Self::Full => "full",
             Self::Away => "away",
-            Self::Ledger(error) if matches!(**error, LedgerError::OverQuota(_)) => "quota",
-            Self::Ledger(_) => "database",
+            Self::Ledger(error) => error.reason(),
             Self::Stopped => "stopped",
             Self::ReadOnly(_) => "read_only",
         }

@@ -45,8 +45,7 @@ impl Ledger {
             }
             Err(LedgerError::Held) => {}
             Err(error) => {
-                let reason = if matches!(error, LedgerError::OverQuota(_)) { "quota" } else { "database" };
-                events.refused.get_or_create(&[("reason", reason)]).inc();
+                events.refused.get_or_create(&[("reason", error.reason())]).inc();
             }
         }
         stored
