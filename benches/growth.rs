@@ -1,9 +1,9 @@
 //! What history costs: the rate of acceptance, and the bytes a proof takes, as the table of proofs grows.
 //!
-//! `cargo bench --bench growth -- [--millions 1,10] [--shared-buffers 2GB] [--huge-pages] [--json]`: each mark is reached by submitting through the intake, 10,000 a
-//! time from four accounts, and sealed in batches of a million, as the service does; the rate at a mark is that of the last half
-//! million before it, and that of groups of 64 right after it. `--millions 1,10,50` takes 15 GB and a quarter of an hour.
-//! With `--huge-pages` Postgres does not start unless the system has enough of them (`vm.nr_hugepages`).
+//! `cargo bench --bench growth -- [--millions 1,10] [--shared-buffers 2GB] [--huge-pages] [--json]`: each mark is reached by submitting
+//! through the intake, 10,000 a time from four accounts, and sealed in batches of a million, as the service does; the rate at a mark is
+//! that of the last half million before it, and that of groups of 64 right after it. `--millions 1,10,50` takes 15 GB and a quarter of
+//! an hour. With `--huge-pages` Postgres does not start unless the system has enough of them (`vm.nr_hugepages`).
 
 mod kit {
     pub mod arguments;
@@ -55,7 +55,7 @@ async fn main() -> Result<()> {
 
     let shared_buffers: String = arguments.value("--shared-buffers", "2GB".into())?;
     let huge_pages = if arguments.flag("--huge-pages") { "on" } else { "off" };
-    // As docs/operations.md recommends.
+    // Checkpoints are as rare as docs/operations.md recommends.
     let settings = [
         ("max_wal_size", "16GB"),
         ("checkpoint_timeout", "30min"),
