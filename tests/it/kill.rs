@@ -22,7 +22,7 @@ async fn a_service_on_a_server_that_forgets_does_not_start() {
     let off = format!("alter database {} set synchronous_commit = off", database.name);
     sqlx::query(sqlx::AssertSqlSafe(off)).execute(&database.pool).await.expect("altered");
     let (config, _) = settings(home.path(), &database.url, "");
-    let mut refused = Instance::start(&config, sceau::dev::host::free_port().expect("a port"));
+    let mut refused = Instance::start(&config, lasting_port());
     assert_eq!(refused.child.wait().expect("a child").code(), Some(1));
     let said = std::fs::read_to_string(config.with_extension("log")).expect("its words");
     assert!(said.contains("synchronous_commit is off"), "{said}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::process;
+use crate::support::service::lasting_port;
 
 struct Dev {
     child: Child,
@@ -139,10 +140,6 @@ fn speaks_kagesecur(home: &Path, told: &Value) {
     assert_eq!(run(&["verify"])["resultat"], "Votre document est enregistré.");
 }
 
-fn free_ports() -> [u16; 5] {
-    [(); 5].map(|()| sceau::dev::host::free_port().expect("a free port"))
-}
-
 #[test]
 fn real_files_are_proved_and_their_receipts_outlive_the_service() {
     let home = tempfile::tempdir().expect("a folder");
@@ -152,7 +149,7 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
     {
         std::fs::write(files.join(name), content).expect("a file");
     }
-    let ports = free_ports();
+    let ports = [(); 5].map(|()| lasting_port());
 
     let mut dev = Dev::start(home.path(), &files, ports);
     dev.wait_for("Ready.");
@@ -256,7 +253,7 @@ fn real_files_are_proved_and_their_receipts_outlive_the_service() {
 
     // A second start goes on where the first was: same accounts, same registry, and a new file goes into a next batch.
     std::fs::write(files.join("later.txt"), "later").expect("a file");
-    let mut dev = Dev::start(home.path(), &files, free_ports());
+    let mut dev = Dev::start(home.path(), &files, [(); 5].map(|()| lasting_port()));
     dev.wait_for("Ready.");
     let again: Value = serde_json::from_slice(&std::fs::read(dev.folder.join("dev.json")).expect("dev.json")).expect("JSON");
     assert_eq!((&again["accounts"], &again["registry"]), (&told["accounts"], &told["registry"]));

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::chain::scripted::{Says, TARGET, scripted};
+use crate::support::service::lasting_port;
 
 fn block(number: u64, hash: u8) -> Value {
     json!({
@@ -19,9 +20,7 @@ fn block(number: u64, hash: u8) -> Value {
 
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/secret-api-key", listener.local_addr().expect("an address"));
-    drop(listener);
+    let url = format!("http://127.0.0.1:{}/secret-api-key", lasting_port());
     let error = Evm::connect(&url, TARGET).expect("a URL").chain_id().await.expect_err("closed");
     assert!(matches!(error, ChainError::Unreachable(_)), "{error}");
     assert!(!error.to_string().contains("secret-api-key"), "{error}");

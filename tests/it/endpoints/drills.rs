@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::bench::Bench;
 use crate::support::process::signal;
+use crate::support::service::lasting_port;
 
 fn told(what: &str, begun: Instant) {
     eprintln!("converged in {:>5} ms: {what}", begun.elapsed().as_millis());
@@ -148,13 +149,13 @@ async fn a_node_restarted_with_an_older_state_is_caught_up_with() {
     let mut bench = Bench::new(1).await;
     let folder = tempfile::tempdir().unwrap();
     let progress = &crate::support::progress;
-    let start = async |port| {
+    let port = Some(lasting_port());
+    let start = async || {
         let options = Options { data: folder.path(), port, mining: Mining::OnDemand, binary: None, throw_away: false };
         anvil::start(options, progress).await.expect("a node")
     };
     // This node keeps its state; the bench's own is left alone.
-    let node = start(None).await;
-    let port = Some(node.address.port());
+    let node = start().await;
     let target = super::bench::deploy(&node, &bench.wallet).await;
     assert_eq!(target, bench.target);
     bench.truth = std::sync::Arc::new(Evm::connect(&node.url, target).unwrap());
@@ -171,7 +172,7 @@ async fn a_node_restarted_with_an_older_state_is_caught_up_with() {
     drop(kept);
     let (state, older) = (folder.path().join("anvil.json"), folder.path().join("older.json"));
     std::fs::copy(&state, &older).unwrap();
-    bench.anvil = start(port).await;
+    bench.anvil = start().await;
 
     let second = bench.seal().await;
     bench.settle(&anchoring).await.unwrap();
@@ -184,7 +185,7 @@ async fn a_node_restarted_with_an_older_state_is_caught_up_with() {
     dead.child.stop(Duration::from_secs(60)).await;
     drop(dead);
     std::fs::rename(&older, &state).unwrap();
-    bench.anvil = start(port).await;
+    bench.anvil = start().await;
     assert_eq!(bench.truth.heads().await.unwrap().latest.number, height, "the block of batch {second} is gone");
     let begun = Instant::now();
     bench.settle(&anchoring).await.unwrap();

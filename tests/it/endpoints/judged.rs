@@ -7,6 +7,7 @@ use sceau::pipeline::anchoring::Anchoring;
 
 use super::bench::Bench;
 use crate::support::rpc::{Fault, Rule};
+use crate::support::service::lasting_port;
 
 /// Endpoints that operators see set aside, and why.
 async fn asides(bench: &Bench) -> Vec<(u32, String)> {
@@ -242,16 +243,14 @@ async fn transactions_go_to_every_endpoint() {
 async fn several_endpoints_come_from_the_settings() {
     use figment::providers::{Format, Toml};
     let mut bench = Bench::new(2).await;
-    let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let text = format!(
-        "rpc_urls = [\"http://{}\", {:?}, {:?}]\nquorum = 2\nmax_lag = 3\ntimeout = 2\nchain_id = 31337\nregistry = \"{}\"\n\
+        "rpc_urls = [\"http://127.0.0.1:{}\", {:?}, {:?}]\nquorum = 2\nmax_lag = 3\ntimeout = 2\nchain_id = 31337\nregistry = \"{}\"\n\
          signer = {{ env = \"KEY\" }}\n",
-        dead.local_addr().unwrap(),
+        lasting_port(),
         bench.proxies[0].url,
         bench.proxies[1].url,
         bench.target.registry
     );
-    drop(dead);
     let target: sceau::config::Target = figment::Figment::from(Toml::string(&text)).extract().unwrap();
     let entropy: std::sync::Arc<dyn sceau::ports::Entropy> = std::sync::Arc::new(sceau::ports::SystemEntropy);
     let way = sceau::app::Way::of(&target, &entropy).unwrap();

@@ -13,6 +13,7 @@ use sceau::ledger::accounts::AccountId;
 use sceau::ledger::intake::{Accepted, Intake, Limits, Submission};
 use sceau::ports::{Entropy, SystemEntropy};
 
+use crate::support::service::lasting_port;
 use crate::support::{self, process};
 
 /// Kills of the server in a run that nobody asked more of.
@@ -21,21 +22,22 @@ const QUICK: u64 = 3;
 /// A server of this test alone.
 struct Server {
     data: PathBuf,
+    port: u16,
     settings: &'static [(&'static str, &'static str)],
     postgres: Option<Postgres>,
 }
 
 impl Server {
     async fn start(data: PathBuf, settings: &'static [(&'static str, &'static str)]) -> Self {
-        let mut server = Self { data, settings, postgres: None };
-        server.again(None).await;
+        let mut server = Self { data, port: lasting_port(), settings, postgres: None };
+        server.again().await;
         server
     }
 
-    async fn again(&mut self, port: Option<u16>) {
+    async fn again(&mut self) {
         let options = Options {
             data: &self.data,
-            port,
+            port: Some(self.port),
             database: "sceau",
             password: "0123456789abcdef",
             binaries: None,
@@ -50,9 +52,8 @@ impl Server {
     }
 
     /// SIGKILL for the postmaster, then for everything that still has the cluster open.
-    async fn kill(&mut self) -> u16 {
+    async fn kill(&mut self) {
         let postgres = self.postgres.take().expect("it runs");
-        let port = postgres.address.port();
         let cluster = self.data.join("cluster").canonicalize().expect("a cluster");
         process::signal(postgres.child.pid(), "KILL");
         postgres.child.wait().await;
@@ -60,7 +61,7 @@ impl Server {
         loop {
             let left = inside(&cluster);
             if left.is_empty() {
-                return port;
+                return;
             }
             for pid in left {
                 // It may have ended by itself meanwhile.
@@ -104,8 +105,8 @@ async fn kill_under_load(settings: &'static [(&'static str, &'static str)], kill
     let clients: Vec<_> = (0..8).map(|number| tokio::spawn(submit(intake.clone(), account, number, Arc::clone(&stop)))).collect();
     for kill in 0..kills {
         tokio::time::sleep(Duration::from_millis(300 + 97 * (kill % 7))).await;
-        let port = server.kill().await;
-        server.again(Some(port)).await;
+        server.kill().await;
+        server.again().await;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     stop.store(true, Ordering::Relaxed);

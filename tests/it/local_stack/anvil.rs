@@ -5,6 +5,7 @@ use sceau::dev::anvil::{Anvil, CHAIN_ID, Mining, Options, start};
 use serde_json::{Value, json};
 
 use crate::support::process::{eventually, signal};
+use crate::support::service::lasting_port;
 use crate::support::{anvil, anvil_with, progress};
 
 const FUNDED: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
@@ -135,7 +136,7 @@ async fn a_second_node_on_the_folder_or_port_is_refused() {
 #[tokio::test]
 async fn a_given_port_is_used_and_the_owner_sees_a_crash() {
     let folder = tempfile::tempdir().unwrap();
-    let port = sceau::dev::host::free_port().unwrap();
+    let port = lasting_port();
     let node = start(Options { port: Some(port), ..kept(folder.path()) }, &progress).await.unwrap();
     assert_eq!(node.address.port(), port);
     signal(node.child.pid(), "KILL");

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use sceau::api::access::secret::{Pepper, generate};
@@ -92,17 +93,32 @@ impl Drop for Instance {
     }
 }
 
-/// A port that stays ours while nobody listens on it: below those the system gives to outgoing connections, of which
-/// such tests make many.
+/// The ports [`lasting_port`] gives: below those the system gives to outgoing connections, of which the tests make many.
+const LASTING: std::ops::Range<u16> = 20_000..30_000;
+
+/// A port that stays ours while nobody listens on it: nobody else here is given it. The ports follow one another from a
+/// random one on; drawn each by itself, two of some dozens were the same in one run of twenty.
 pub fn lasting_port() -> u16 {
-    loop {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
         let mut random = [0; 2];
         SystemEntropy.fill(&mut random);
-        let port = 20_000 + u16::from_be_bytes(random) % 10_000;
+        AtomicU16::new(u16::from_be_bytes(random) % LASTING.len() as u16)
+    });
+    let follows = |place: u16| Some((place + 1) % LASTING.len() as u16);
+    loop {
+        let place = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, follows).expect("it always goes on");
+        let port = LASTING.start + place;
         if sceau::dev::host::ensure_free(([127, 0, 0, 1], port).into()).is_ok() {
             return port;
         }
     }
+}
+
+#[test]
+fn a_lasting_port_is_given_once() {
+    let ports: std::collections::BTreeSet<u16> = (0..500).map(|_| lasting_port()).collect();
+    assert_eq!(ports.len(), 500);
+    assert!(ports.iter().all(|port| LASTING.contains(port)));
 }
 
 /// Settings of a service without TLS; the file, and that of the pepper.
