@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 const NICENESS: i32 = 10;
 
 /// Of the time that a piece of work took, so much is rested when others wanted the processor meanwhile.
-const REST: u32 = 8;
+const REST: u32 = 32;
 
 /// Runs `work` on a thread of its own that gives way to others. Postgres gives way with it: it sends, and stores, as fast as
 /// the thread takes and gives, so a thread that rests has it rest too. Begins at once.
