@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::api::kit::{PUBLIC_URL, digest, problem, service, start};
 
 /// Well above the bounds in the listener, well below for ever.
-const SOON: Duration = Duration::from_secs(14);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn is_cut(mut stream: TcpStream) -> bool {
     let mut bytes = [0; 1024];
