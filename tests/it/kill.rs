@@ -4,11 +4,13 @@
 //! submit to both. `SOAK_KILLS=200` kills more often.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sceau::ports::{Entropy, SystemEntropy};
 
 use crate::support::load::{self, Load};
+use crate::support::process::eventually;
 use crate::support::service::{Deployment, Instance, lasting_port, settings};
 use crate::support::{self};
 
@@ -45,6 +47,9 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
             .map(|number| tokio::spawn(load::client(number, vec![ports[1]], deployment.credentials.clone(), Arc::clone(&load)))),
     );
     for kill in 0..kills {
+        // However slow the machine is, each kill comes into submissions.
+        let before = load.acknowledged.load(Ordering::Relaxed);
+        eventually("submissions between kills", || load.acknowledged.load(Ordering::Relaxed) > before + 10);
         let mut random = [0; 2];
         SystemEntropy.fill(&mut random);
         tokio::time::sleep(Duration::from_millis(u64::from(u16::from_be_bytes(random)) % 700)).await;
@@ -55,7 +60,6 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_anchored_twice() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let acknowledged = load::collect(&load, clients).await;
-    assert!(acknowledged.len() as u64 > kills * 10, "only {} digests: nothing was put to the test", acknowledged.len());
     let newest = deployment.judge(&acknowledged).await;
     instances.iter_mut().for_each(Instance::stop);
     deployment.audit().await;

@@ -164,7 +164,11 @@ async fn a_full_pool_and_a_lost_database_ask_to_come_back() {
     let (first, second) = (body(1), body(2));
     let waiting = service.post("/v1/proofs", &token, &first);
     let full = async {
-        sleep(Duration::from_millis(500)).await;
+        let stands = "select exists (select from pg_locks where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database()))";
+        while !sqlx::query_scalar::<_, bool>(stands).fetch_one(&service.database.pool).await.unwrap() {
+            sleep(Duration::from_millis(20)).await;
+        }
         service.post("/v1/proofs", &token, &second).await
     };
     let (waited, full) = tokio::join!(waiting, full);
