@@ -98,7 +98,7 @@ fn main() -> Result<()> {
             (index, (scans - before) as f64 / requests as f64)
         });
         let each: Vec<_> = each.filter(|(_, scans)| *scans > 0.005).collect();
-        let tiles = each.iter().filter(|(index, _)| index.starts_with("tiles")).map(|(_, scans)| scans).sum();
+        let tiles = each.iter().filter(|(index, _)| index.starts_with("tiles")).fold(0.0, |sum, (_, scans)| sum + scans);
         eprintln!(
             "{}: index searches a request: {}",
             cases[at].0,
