@@ -110,7 +110,7 @@ async fn kill_under_load(settings: &'static [(&'static str, &'static str)], kill
     for kill in 0..kills {
         // However slow the machine is, each kill comes into submissions.
         let before = load.acknowledged.load(Ordering::Relaxed);
-        process::eventually("submissions between kills", || load.acknowledged.load(Ordering::Relaxed) > before + 4);
+        process::eventually("submissions between kills", || load.acknowledged.load(Ordering::Relaxed) > before + 7);
         tokio::time::sleep(Duration::from_millis(300 + 97 * (kill % 7))).await;
         server.kill().await;
         server.again().await;

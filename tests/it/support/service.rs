@@ -97,7 +97,7 @@ impl Drop for Instance {
 const LASTING: std::ops::Range<u16> = 20_000..30_000;
 
 /// A port that stays ours while nobody listens on it: nobody else here is given it. The ports follow one another from a
-/// random one on; drawn each by itself, two of some dozens were the same in one run of twenty.
+/// random one on; drawn each by itself, two of some dozens would be the same in about one run of twenty.
 pub fn lasting_port() -> u16 {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
         let mut random = [0; 2];
