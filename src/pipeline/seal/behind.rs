@@ -83,7 +83,8 @@ struct Scheduled {
 /// What was rested for is not longer than this, however long the thread was kept from its work.
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// All rests together: a seal that took too long for a step would begin again, and on a machine that is always busy never end.
+/// All rests together, of reading and of building each: a seal that took too long for a step would begin again, and on a machine
+/// that is always busy never end.
 const RESTS: Duration = Duration::from_secs(120);
 
 impl Default for Manners {
