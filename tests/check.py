@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Checks a Sceau receipt offline. Written from verifier/SPEC.md alone, with the standard library only.
+One file from top to bottom, to be read beside that text; what it says of promises is in check_promise.py.
 
     check.py FILE RECEIPT [--block-hash 0x…]… [--registry 0x…] [--chain eip155:N] [--json]
     check.py --digest HEX RECEIPT …      RECEIPT may be a certificate (PDF) that holds one
